@@ -1,0 +1,162 @@
+package flow
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is one client connection.
+type Conn struct {
+	net.Conn                // the stream to read and write: the socket, or TLS over it
+	Socket   *net.TCPConn   // the socket beneath, where splice and raw reads are possible; nil otherwise
+	ID       uint64         // counts up over the life of the process
+	Client   netip.AddrPort // who the client is: the peer, or what a PROXY header said
+	Peer     netip.AddrPort // the other end of the socket
+	Local    netip.AddrPort // our end (or the PROXY header's destination)
+	TLS      *TLS           // nil in clear
+	Hello    *Hello         // what a peeked ClientHello said, nil before or without
+	Accepted time.Time      // with monotonic clock
+	Source   *Source        // what serves this connection's socket now
+	Active   *atomic.Int64  // connections open on the same socket, this one included; may be nil
+	state    atomic.Int32
+	bound    *Binding
+}
+
+// TLS says what a terminated handshake agreed on.
+type TLS struct {
+	ServerName string
+	ALPN       string
+	Version    uint16
+	Cipher     uint16
+	Resumed    bool
+}
+
+// Hello is what a ClientHello asks for, read without touching the stream.
+type Hello struct {
+	ServerName string   // lower case; "" if absent
+	ALPN       []string // in the client's order
+	Versions   []uint16
+}
+
+// Source holds the binding that a socket serves now; a reload stores a new one.
+type Source = atomic.Pointer[Binding]
+
+// Binding is what one generation of the configuration makes of a socket.
+type Binding struct {
+	Server     Server     // for exchanges
+	Streams    ConnServer // for connections, if this socket passes streams
+	Generation *Generation
+	Limits     Limits
+	// Draining asks codecs to end each connection after the exchange in
+	// progress (Connection: close, GOAWAY).
+	Draining bool
+}
+
+// Limits bound what a client can cost before its site is known.
+type Limits struct {
+	HeadBytes int           // request line and header together; also trailers
+	Fields    int           // header fields
+	Header    time.Duration // from the first byte of a head to its last
+	Idle      time.Duration // between two exchanges
+	Stall     time.Duration // without progress of a body, either way
+	Drain     time.Duration // how long an unread request body is drained after an early answer
+	First     time.Duration // from accept to the first byte (0: as Header)
+}
+
+// DefaultLimits are in force where the configuration says nothing.
+var DefaultLimits = Limits{
+	HeadBytes: 32 << 10, Fields: 100,
+	Header: 10 * time.Second, Idle: 60 * time.Second, Stall: 30 * time.Second, Drain: 5 * time.Second,
+}
+
+// Pin gives the binding in force, holding its generation until the next Pin or
+// Unpin. It costs one pointer comparison while no reload happened.
+func (c *Conn) Pin() *Binding {
+	b := c.Source.Load()
+	if b == c.bound {
+		return b
+	}
+	for !b.Generation.Acquire() { // retired between Load and Acquire: a newer one is there
+		b = c.Source.Load()
+	}
+	c.Unpin()
+	c.bound = b
+	return b
+}
+
+// Bound gives the pinned binding, nil before Pin.
+func (c *Conn) Bound() *Binding { return c.bound }
+
+// Unpin lets go of the generation.
+func (c *Conn) Unpin() {
+	if c.bound != nil {
+		c.bound.Generation.Release()
+		c.bound = nil
+	}
+}
+
+// States of a connection, for draining: an idle one may be closed from outside,
+// a busy one ends by itself.
+const (
+	stateIdle int32 = iota
+	stateBusy
+	stateClosed
+)
+
+// Busy marks the start of an exchange; false means that a drain has closed the
+// connection first.
+func (c *Conn) Busy() bool { return c.state.CompareAndSwap(stateIdle, stateBusy) }
+
+// Idle marks the end of an exchange.
+func (c *Conn) Idle() { c.state.CompareAndSwap(stateBusy, stateIdle) }
+
+// CloseIfIdle closes the connection unless an exchange is going on.
+func (c *Conn) CloseIfIdle() bool {
+	if !c.state.CompareAndSwap(stateIdle, stateClosed) {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// Generation counts who still uses one loaded configuration.
+type Generation struct {
+	Number uint64
+	refs   atomic.Int64
+	done   chan struct{}
+}
+
+// NewGeneration gives a generation held once, by its maker.
+func NewGeneration(n uint64) *Generation {
+	g := &Generation{Number: n, done: make(chan struct{})}
+	g.refs.Store(1)
+	return g
+}
+
+// Acquire holds the generation; false if it has ended.
+func (g *Generation) Acquire() bool {
+	for {
+		n := g.refs.Load()
+		if n <= 0 {
+			return false
+		}
+		if g.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release lets go; the last one ends the generation.
+func (g *Generation) Release() {
+	if g.refs.Add(-1) == 0 {
+		close(g.done)
+	}
+}
+
+// Done is closed when nobody holds the generation any more.
+func (g *Generation) Done() <-chan struct{} { return g.done }
+
+// Holders tells how many hold it, for reports.
+func (g *Generation) Holders() int64 { return g.refs.Load() }

@@ -1,0 +1,202 @@
+package flow
+
+import (
+	"io"
+	"strconv"
+	"time"
+)
+
+// Request is the client's message.
+type Request struct {
+	Method    string // interned; as sent, case kept
+	Scheme    string // "http" or "https"
+	Target    []byte // request target to forward: origin form, "*" or an authority (CONNECT); SetTarget changes it
+	Authority []byte // as sent, with port
+	Host      []byte // of Authority: lower case, without port and trailing dot
+	Path      []byte // decoded and normalised, for decisions; see ParseTarget
+	Query     []byte // raw, without "?"
+	Original  []byte // the target as received, for logs and redirects
+	Major     uint8  // 1, 2, 3
+	Minor     uint8
+	// ContentLength is the body's length; 0 without a body, -1 if unknown
+	// (chunked, or an HTTP/2 stream without content-length).
+	ContentLength int64
+	Header        Header
+	Body          Body // never nil
+	// Upgrade is the protocol asked for (HTTP/1.1 Upgrade or extended
+	// CONNECT), nil if none.
+	Upgrade []byte
+	// Expect is set while the client waits for a 100 (Continue) that nobody
+	// has sent yet; reading the Body sends it.
+	Expect bool
+	target targetScratch
+}
+
+// HasBody reports whether a body follows, or may follow.
+func (r *Request) HasBody() bool { return r.ContentLength != 0 }
+
+// Response is the answer, as it will leave.
+type Response struct {
+	Status        int
+	Reason        []byte // HTTP/1 only; nil: the standard one
+	ContentLength int64  // -1: unknown; ignored where the status allows no body
+	Header        Header
+	Trailer       Header
+}
+
+// Exchange is one request and its answer.
+type Exchange struct {
+	Conn *Conn
+	Req  Request
+	Resp Response
+	// Record collects what will be logged, Timings among it.
+	Record Record
+	// Site is what the router put there for handlers further down; opaque here.
+	Site any
+	// Fault is set by a codec whose client sent what is no request: the
+	// Server then only has to answer with its status and log it.
+	Fault *Error
+	// Stall and Tunnel are the site's timeouts of bodies and of tunnels,
+	// 0: the connection's.
+	Stall, Tunnel time.Duration
+	ender         Ender
+	responder     Responder
+	hooks         []ResponseHook
+	started       bool
+	finished      bool
+	aborted       bool
+	tunnelled     bool
+}
+
+// Ender is told when an exchange is over, tunnel included: the place to log it.
+type Ender interface{ EndExchange(x *Exchange) }
+
+// OnEnd names who is told of the end; the last call counts.
+func (x *Exchange) OnEnd(e Ender) { x.ender = e }
+
+// End is called by the codec, once, when ServeExchange and a tunnel that it
+// started have returned; borrowed bytes die after it.
+func (x *Exchange) End() {
+	if x.ender != nil {
+		x.ender.EndExchange(x)
+	}
+}
+
+// OpenTunnel switches to a byte stream after Start; see Responder.Tunnel.
+func (x *Exchange) OpenTunnel(run func(client Stream)) {
+	x.tunnelled, x.finished = true, true
+	x.responder.Tunnel(run)
+}
+
+// Tunnelled reports whether the exchange became a tunnel.
+func (x *Exchange) Tunnelled() bool { return x.tunnelled }
+
+// Begin readies an exchange for a new message on c. Codecs call it once a
+// message, before filling in Req.
+func (x *Exchange) Begin(c *Conn, r Responder) {
+	clear(x.hooks)
+	x.Conn, x.responder, x.hooks, x.Site = c, r, x.hooks[:0], nil
+	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled = nil, 0, 0, nil, false
+	x.started, x.finished, x.aborted = false, false, false
+	x.Req.reset()
+	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = 0, nil, -1
+	x.Resp.Header.Reset(nil)
+	x.Resp.Trailer.Reset(nil)
+	x.Record.reset()
+}
+
+// Responder gives the codec's responder.
+func (x *Exchange) Responder() Responder { return x.responder }
+
+// AddHook has h called before the final head leaves; hooks run in reverse
+// order, so that what was added first has the last word.
+func (x *Exchange) AddHook(h ResponseHook) { x.hooks = append(x.hooks, h) }
+
+// Started reports whether the final head has been given to the codec.
+func (x *Exchange) Started() bool { return x.started }
+
+// Finished reports whether the answer is complete or cut.
+func (x *Exchange) Finished() bool { return x.finished || x.aborted }
+
+// Aborted reports whether the answer was cut.
+func (x *Exchange) Aborted() bool { return x.aborted }
+
+// Inform sends an interim answer.
+func (x *Exchange) Inform(status int, h *Header) error { return x.responder.Inform(status, h) }
+
+// Start runs the hooks and sends the head of the final answer.
+func (x *Exchange) Start() error {
+	if x.started {
+		return nil
+	}
+	for i := len(x.hooks) - 1; i >= 0; i-- {
+		x.hooks[i].OnResponse(x)
+	}
+	x.started = true
+	x.Record.Status = x.Resp.Status
+	return x.responder.Start()
+}
+
+// Write sends body bytes, after Start.
+func (x *Exchange) Write(p []byte) (int, error) { return x.responder.Write(p) }
+
+// Relay relays n bytes of src (all, if n < 0); see Responder.
+func (x *Exchange) Relay(src io.Reader, n int64) (int64, error) {
+	return x.responder.Relay(src, n)
+}
+
+// Flush sends what is held back.
+func (x *Exchange) Flush() error { return x.responder.Flush() }
+
+// Finish ends the answer. Bytes the exchange showed stay good until End.
+func (x *Exchange) Finish() error {
+	if x.Finished() {
+		return nil
+	}
+	x.finished = true
+	return x.responder.Finish()
+}
+
+// Abort cuts the exchange.
+func (x *Exchange) Abort(err error) {
+	if x.Finished() {
+		return
+	}
+	x.aborted = true
+	x.responder.Abort(err)
+}
+
+// Respond answers at once with a whole body. Headers that were set on Resp
+// before the call are kept.
+func (x *Exchange) Respond(status int, contentType string, body []byte) error {
+	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = status, nil, int64(len(body))
+	if contentType != "" && len(body) > 0 && !x.Resp.Header.HasID(FieldContentType) {
+		x.Resp.Header.Add("Content-Type", contentType)
+	}
+	if err := x.Start(); err != nil {
+		return err
+	}
+	if x.Req.Method != "HEAD" && len(body) > 0 {
+		if _, err := x.Write(body); err != nil {
+			return err
+		}
+	}
+	return x.Finish()
+}
+
+func (r *Request) reset() {
+	r.Method, r.Scheme = "", ""
+	r.Target, r.Authority, r.Host, r.Path, r.Query, r.Original = nil, nil, nil, nil, nil, nil
+	r.Major, r.Minor, r.ContentLength = 0, 0, 0
+	r.Header.Reset(nil)
+	r.Body, r.Upgrade, r.Expect = nil, nil, false
+}
+
+// BodyAllowed reports whether an answer with that status to that method may
+// carry a body (RFC 9110 §6.4.1).
+func BodyAllowed(method string, status int) bool {
+	return method != "HEAD" && status >= 200 && status != 204 && status != 304
+}
+
+// AppendStatus appends a status as three digits.
+func AppendStatus(b []byte, status int) []byte { return strconv.AppendInt(b, int64(status), 10) }

@@ -1,0 +1,87 @@
+package flow
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Record is what became of an exchange or of a stream, for the loggers. Its
+// byte slices are borrowed and die with the exchange: a logger formats at once.
+type Record struct {
+	Start      time.Time // accept, or first byte of the request; wall clock
+	Client     netip.AddrPort
+	Local      netip.AddrPort
+	Site       string // the frontend of the log line
+	TLS        bool
+	Pool       string // "" until one was chosen: the site's name is then logged
+	Server     string // "" : <NOSRV>
+	ServerAddr string
+	Timings    Timings
+
+	Method   string
+	URI      []byte // as received
+	Version  string // "HTTP/1.1"
+	Bad      bool   // the request could not be parsed: <BADREQ>
+	Status   int    // 0: none was sent (logged as -1)
+	BytesOut int64  // to the client, heads included
+	BytesIn  int64  // from the client, heads included
+
+	Cause, Phase          byte // termination state, letters 1 and 2; 0 is '-'
+	CookieIn, CookieOut   byte // letters 3 and 4; 0 is '-'
+	ReqCookie, RespCookie []byte
+	ReqCaptures           [][]byte // nil: no capture declared
+	RespCaptures          [][]byte
+
+	ActConn, SiteConn, PoolConn, ServerConn int64 // concurrent, at the end
+	Retries                                 int
+	Redispatched                            bool
+	ServerQueue, PoolQueue                  int64 // requests ahead when queued
+
+	Err    error // the last error, for logs of causes
+	Stream bool  // a TCP stream rather than an exchange: tcplog
+	Silent bool  // not to be logged
+	ConnID uint64
+}
+
+// Timings are moments of the monotonic clock (see Now), 0 when not reached.
+type Timings struct {
+	Accept    int64 // the connection
+	FirstByte int64 // of the request
+	Head      int64 // the whole head was there
+	Queued    int64 // a slot was asked for
+	Slot      int64 // a slot was had: queueing ended
+	Connected int64 // the connection to the server stood
+	Answer    int64 // the whole head of the server's answer was there
+	End       int64 // the last byte was sent
+}
+
+func (r *Record) reset() {
+	req, resp := r.ReqCaptures[:0], r.RespCaptures[:0]
+	*r = Record{}
+	if cap(req) > 0 {
+		r.ReqCaptures = req
+	}
+	if cap(resp) > 0 {
+		r.RespCaptures = resp
+	}
+}
+
+// Terminate notes the termination state if none has been noted yet: the first cause
+// of an end is the one that counts.
+func (r *Record) Terminate(cause, phase byte) {
+	if r.Cause == 0 || r.Cause == '-' {
+		r.Cause, r.Phase = cause, phase
+	}
+}
+
+var epoch = time.Now()
+
+// Now gives the monotonic clock in nanoseconds since the process started, plus
+// one so that it is never zero. It costs half of time.Now.
+func Now() int64 { return int64(time.Since(epoch)) + 1 }
+
+// At gives the Now value of a time with a monotonic clock reading.
+func At(t time.Time) int64 { return int64(t.Sub(epoch)) + 1 }
+
+// EpochTime is the moment Now counts from.
+func EpochTime() time.Time { return epoch }

@@ -1,0 +1,43 @@
+// Package handler holds what a site can do with an exchange, one file a word.
+package handler
+
+import (
+	"log/slog"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/pool"
+)
+
+// Module is one directive that acts on exchanges.
+type Module struct {
+	Spec spec.Word
+	// New makes the handler of one directive; its error becomes a diagnostic
+	// at the directive. A nil handler without an error means that the
+	// directive only changed Env (an error page).
+	New func(n *config.Node, env *Env) (flow.Handler, error)
+}
+
+// StreamModule is one directive that acts on streams of tcp sites.
+type StreamModule struct {
+	Spec spec.Word
+	New  func(n *config.Node, env *Env) (StreamHandler, error)
+}
+
+// StreamHandler takes over a whole stream; done means that it was served.
+type StreamHandler interface {
+	HandleConn(c *flow.Conn, r *flow.Record) (done bool)
+}
+
+// Env is what a handler may ask of the site it stands in, while it is built.
+type Env struct {
+	Site *config.Site
+	Log  *slog.Logger
+	// Pool gives a pool by name; dsl/check has made sure that it exists.
+	Pool func(name string) *pool.Pool
+	// Chain builds the routes of a block, for `handle`.
+	Chain func(body []config.Node) (flow.Handler, error)
+	// Errors are the site's error pages, which `error` fills in.
+	Errors *ErrorPages
+}

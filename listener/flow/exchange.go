@@ -42,6 +42,9 @@ type Response struct {
 	ContentLength int64  // -1: unknown; ignored where the status allows no body
 	Header        Header
 	Trailer       Header
+	// Body is what the server's side gives, to be relayed; nil for answers
+	// that Loadstar makes itself.
+	Body Body
 }
 
 // Exchange is one request and its answer.
@@ -99,7 +102,7 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled = nil, 0, 0, nil, false
 	x.started, x.finished, x.aborted = false, false, false
 	x.Req.reset()
-	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = 0, nil, -1
+	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength, x.Resp.Body = 0, nil, -1, nil
 	x.Resp.Header.Reset(nil)
 	x.Resp.Trailer.Reset(nil)
 	x.Record.reset()
@@ -189,7 +192,7 @@ func (r *Request) reset() {
 	r.Target, r.Authority, r.Host, r.Path, r.Query, r.Original = nil, nil, nil, nil, nil, nil
 	r.Major, r.Minor, r.ContentLength = 0, 0, 0
 	r.Header.Reset(nil)
-	r.Body, r.Upgrade, r.Expect = nil, nil, false
+	r.Body, r.Upgrade, r.Expect = NoBody, nil, false
 }
 
 // BodyAllowed reports whether an answer with that status to that method may

@@ -31,13 +31,27 @@ type Handler interface {
 // ResponseHook is called once, before the head of the final answer leaves.
 type ResponseHook interface{ OnResponse(x *Exchange) }
 
-// Body is a message body being read. Read gives io.EOF at the clean end only.
-// Trailer is good after io.EOF. Close tells that the rest is not wanted; the
-// codec then drains or cuts the connection.
+// Body is a message body being read, by copying (Read) or by borrowing (Next).
+// Both give io.EOF at the clean end only. Trailer is good after io.EOF. Close
+// tells that the rest is not wanted: the codec then drains or cuts the
+// connection. A Body is read by one goroutine at a time.
 type Body interface {
 	io.ReadCloser
+	// Next gives the next stretch of the body, borrowed until the next call
+	// of Next or Read.
+	Next() ([]byte, error)
 	Trailer() *Header
 }
+
+// NoBody is the body of a message that has none.
+var NoBody Body = noBody{}
+
+type noBody struct{}
+
+func (noBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (noBody) Next() ([]byte, error)    { return nil, io.EOF }
+func (noBody) Close() error             { return nil }
+func (noBody) Trailer() *Header         { return nil }
 
 // Responder sends the answer to the client; one implementation a codec.
 // Exchange's methods wrap it; modules call those.

@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"bytes"
 	"io"
+	"net/netip"
 	"strconv"
 	"time"
 )
@@ -35,6 +37,31 @@ type Request struct {
 // HasBody reports whether a body follows, or may follow.
 func (r *Request) HasBody() bool { return r.ContentLength != 0 }
 
+// HostOf gives the host of an authority for lookups: lower case, without port,
+// trailing dot and brackets. It copies only what it must change.
+func (r *Request) HostOf(authority []byte) []byte {
+	h := authority
+	if len(h) > 0 && h[0] == '[' {
+		if i := bytes.IndexByte(h, ']'); i > 0 {
+			h = h[1:i]
+		}
+	} else if i := bytes.IndexByte(h, ':'); i >= 0 {
+		h = h[:i]
+	}
+	h = bytes.TrimSuffix(h, []byte("."))
+	for i, c := range h {
+		if 'A' <= c && c <= 'Z' {
+			r.target.host = append(r.target.host[:0], h...)
+			h = r.target.host
+			for ; i < len(h); i++ {
+				h[i] = lower(h[i])
+			}
+			break
+		}
+	}
+	return h
+}
+
 // Response is the answer, as it will leave.
 type Response struct {
 	Status        int
@@ -52,6 +79,12 @@ type Exchange struct {
 	Conn *Conn
 	Req  Request
 	Resp Response
+	// Client is who the client is taken for: the address of Conn.Client, or
+	// what trusted proxies said in X-Forwarded-For.
+	Client netip.Addr
+	// Scratch is room for handlers to build a value in; its contents are
+	// good for nobody but the handler that runs. Capacity is kept.
+	Scratch []byte
 	// Record collects what will be logged, Timings among it.
 	Record Record
 	// Site is what the router put there for handlers further down; opaque here.
@@ -65,6 +98,7 @@ type Exchange struct {
 	ender         Ender
 	responder     Responder
 	hooks         []ResponseHook
+	edits         []ResponseHook
 	started       bool
 	finished      bool
 	aborted       bool
@@ -98,6 +132,11 @@ func (x *Exchange) Tunnelled() bool { return x.tunnelled }
 // message, before filling in Req.
 func (x *Exchange) Begin(c *Conn, r Responder) {
 	clear(x.hooks)
+	clear(x.edits)
+	x.Client, x.edits = netip.Addr{}, x.edits[:0]
+	if c != nil {
+		x.Client = c.Client.Addr().Unmap()
+	}
 	x.Conn, x.responder, x.hooks, x.Site = c, r, x.hooks[:0], nil
 	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled = nil, 0, 0, nil, false
 	x.started, x.finished, x.aborted = false, false, false
@@ -114,6 +153,10 @@ func (x *Exchange) Responder() Responder { return x.responder }
 // AddHook has h called before the final head leaves; hooks run in reverse
 // order, so that what was added first has the last word.
 func (x *Exchange) AddHook(h ResponseHook) { x.hooks = append(x.hooks, h) }
+
+// AddEdit has h called after the hooks, in the order of the calls: what a site
+// says of the answer's header is done from top to bottom, as it is written.
+func (x *Exchange) AddEdit(h ResponseHook) { x.edits = append(x.edits, h) }
 
 // Started reports whether the final head has been given to the codec.
 func (x *Exchange) Started() bool { return x.started }
@@ -134,6 +177,9 @@ func (x *Exchange) Start() error {
 	}
 	for i := len(x.hooks) - 1; i >= 0; i-- {
 		x.hooks[i].OnResponse(x)
+	}
+	for _, h := range x.edits {
+		h.OnResponse(x)
 	}
 	x.started = true
 	x.Record.Status = x.Resp.Status

@@ -49,16 +49,25 @@ func (h *Header) Add(name, value string) { addCopy(h, Lookup(name), name, value)
 func (h *Header) AddBytes(name, value []byte) { addCopy(h, LookupBytes(name), name, value) }
 
 // AddID appends a field that has an ID under its canonical name.
-func (h *Header) AddID(id ID, value []byte) { addCopy(h, id, []byte(id.Name()), value) }
+func (h *Header) AddID(id ID, value []byte) {
+	n, name := len(h.spill), id.Name()
+	h.spill = append(append(h.spill, name...), value...)
+	h.spilled(id, n, len(name))
+}
+
+// spilled adds the field that was just written to the spill at n.
+func (h *Header) spilled(id ID, n, nameLen int) {
+	h.fields = append(h.fields, field{
+		name: uint32(n), nameLen: uint16(nameLen),
+		value: uint32(n + nameLen), valueLen: uint32(len(h.spill) - n - nameLen),
+		id: id, spilled: true,
+	})
+}
 
 func addCopy[T ~string | ~[]byte](h *Header, id ID, name, value T) {
 	n := len(h.spill)
 	h.spill = append(append(h.spill, name...), value...)
-	h.fields = append(h.fields, field{
-		name: uint32(n), nameLen: uint16(len(name)),
-		value: uint32(n + len(name)), valueLen: uint32(len(value)),
-		id: id, spilled: true,
-	})
+	h.spilled(id, n, len(name))
 }
 
 // Len is the number of slots, deleted fields included: the bound for At.
@@ -146,8 +155,26 @@ func (h *Header) Set(name, value string) {
 	h.SetAt(i, value)
 }
 
+// SetBytes is Set for a borrowed value.
+func (h *Header) SetBytes(name string, value []byte) {
+	id := Lookup(name)
+	i := h.index(id, name, 0)
+	if i < 0 {
+		n := len(h.spill)
+		h.spill = append(append(h.spill, name...), value...)
+		h.spilled(id, n, len(name))
+		return
+	}
+	for j := h.index(id, name, i+1); j >= 0; j = h.index(id, name, j+1) {
+		h.DelAt(j)
+	}
+	setAt(h, i, value)
+}
+
 // SetAt replaces the value of field i, keeping its place and its name.
-func (h *Header) SetAt(i int, value string) {
+func (h *Header) SetAt(i int, value string) { setAt(h, i, value) }
+
+func setAt[T ~string | ~[]byte](h *Header, i int, value T) {
 	_, name, _, ok := h.At(i)
 	if !ok {
 		return
@@ -156,6 +183,19 @@ func (h *Header) SetAt(i int, value string) {
 	n := len(h.spill)
 	h.spill = append(append(h.spill, name...), value...)
 	f.name, f.value, f.valueLen, f.spilled = uint32(n), uint32(n+len(name)), uint32(len(value)), true
+}
+
+// Extend appends more to the value of field i, keeping its place and its name.
+func (h *Header) Extend(i int, more []byte) {
+	_, name, value, ok := h.At(i)
+	if !ok {
+		return
+	}
+	f := &h.fields[i]
+	n := len(h.spill)
+	h.spill = append(append(append(h.spill, name...), value...), more...)
+	f.name, f.value, f.spilled = uint32(n), uint32(n+len(name)), true
+	f.valueLen += uint32(len(more))
 }
 
 // Del deletes every field of that name and tells how many there were.

@@ -11,7 +11,95 @@ import (
 var ErrTarget = errors.New("ambiguous or invalid request target")
 
 // targetScratch keeps the buffers of a normalised target between exchanges.
-type targetScratch struct{ path, target, host []byte }
+type targetScratch struct {
+	path, target, host []byte
+	rewritten          []byte
+	authority          []byte
+	revision           uint32
+}
+
+// Revision counts the changes of the target and the authority; a router that
+// has looked something up by them compares it to know when to look again.
+func (r *Request) Revision() uint32 { return r.target.revision }
+
+// Rewrite gives the request another target, copied from t, by the rules of
+// SetTarget; t may be part of what the request shows now.
+func (r *Request) Rewrite(t []byte) error {
+	r.target.rewritten = append(r.target.rewritten[:0], t...)
+	return r.SetTarget(r.target.rewritten)
+}
+
+// SetAuthority gives the request another host, copied from a: what routes see
+// (Host), what is forwarded (the Host field) and Authority change together.
+// What is no host with an optional port (RFC 9110 §7.2) is refused with
+// ErrTarget.
+func (r *Request) SetAuthority(a []byte) error {
+	if len(a) == 0 {
+		return ErrTarget
+	}
+	for _, c := range a {
+		switch {
+		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9':
+		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		default:
+			return ErrTarget
+		}
+	}
+	r.target.revision++
+	r.target.authority = append(r.target.authority[:0], a...)
+	r.Authority = r.target.authority
+	r.Host = r.HostOf(r.Authority)
+	r.Header.SetBytes("Host", r.Authority)
+	return nil
+}
+
+// StripPrefix takes a decoded, normalised path prefix without final slash
+// ("/api") off the target where it ends at a segment's border. Escapes of what
+// is left stay as they came. false: the path does not begin with it. What is
+// left must begin with a plain slash, else ErrTarget.
+func (r *Request) StripPrefix(prefix string) (bool, error) {
+	if n := len(prefix); len(r.Path) < n || string(r.Path[:n]) != prefix || len(r.Path) > n && r.Path[n] != '/' {
+		return false, nil
+	}
+	path := r.Target
+	if i := bytes.IndexByte(path, '?'); i >= 0 {
+		path = path[:i]
+	}
+	// The raw target is walked beside its decoded form, in which a run of
+	// slashes is one.
+	i, slash := 0, false
+	for n := 0; n < len(prefix); {
+		if i >= len(path) {
+			return false, ErrTarget
+		}
+		c, size := path[i], 1
+		if c == '%' {
+			if i+2 >= len(path) {
+				return false, ErrTarget
+			}
+			c, size = unhex(path[i+1])<<4|unhex(path[i+2]), 3
+		}
+		if c != '/' || !slash {
+			n++
+		}
+		slash = c == '/'
+		i += size
+	}
+	path = path[i:]
+	for len(path) > 1 && path[0] == '/' && path[1] == '/' { // "//host" must not come out of "/api//host"
+		path = path[1:]
+	}
+	b := r.target.rewritten[:0]
+	if len(path) == 0 {
+		b = append(b, '/')
+	}
+	b = append(b, path...)
+	if r.Query != nil {
+		b = append(append(b, '?'), r.Query...)
+	}
+	r.target.rewritten = b
+	return true, r.SetTarget(b)
+}
 
 // SetTarget takes an origin-form target ("/path?query"), decides what routes
 // see (Path: percent-decoded, dot segments resolved, slashes merged) and what
@@ -24,6 +112,7 @@ type targetScratch struct{ path, target, host []byte }
 //
 // "*" (OPTIONS) is taken as it is.
 func (r *Request) SetTarget(t []byte) error {
+	r.target.revision++
 	r.Target, r.Query = t, nil
 	path := t
 	if i := bytes.IndexByte(t, '?'); i >= 0 {

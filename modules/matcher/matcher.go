@@ -15,7 +15,8 @@ type Matcher interface{ Match(x *flow.Exchange) bool }
 // Verdict is a ConnMatcher's answer.
 type Verdict uint8
 
-// The verdicts. NeedMore asks for more bytes of the stream's start.
+// The verdicts. NeedMore asks for more bytes of the stream's start; when none
+// are to be had (the client does not speak TLS) it counts as No.
 const (
 	No Verdict = iota
 	Yes
@@ -29,6 +30,7 @@ type ConnMatcher interface{ MatchConn(c *flow.Conn) Verdict }
 type Module struct {
 	Spec spec.Word
 	// New makes the matcher of an HTTP site, nil if the word has none there.
+	// Its error may be a diag.Diagnostic with the place of one argument.
 	New func(args []config.Value) (Matcher, error)
 	// NewConn makes the matcher of a tcp site, nil if the word has none there.
 	NewConn func(args []config.Value) (ConnMatcher, error)

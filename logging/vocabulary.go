@@ -1,0 +1,124 @@
+package logging
+
+import (
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+)
+
+// FormatModule is one format, as the option "format" names it.
+type FormatModule struct {
+	Name string
+	Doc  string
+	// Streams names the format that tcp sites get when a process's sink asks for this
+	// one, "" if this one fits them itself.
+	Streams string
+	New     func() Format
+}
+
+// SinkModule is one kind of sink: a variant of `log`.
+type SinkModule struct {
+	// Spec declares the variant's arguments and the options of its own; those
+	// that every sink has are added by Words.
+	Spec spec.Word
+	// Key reads what names the sink. An error is about the arguments.
+	Key func(n *config.Node) (Key, error)
+	// Open starts the sink. It must not wait for a peer; an error refuses the
+	// configuration (a file that cannot be written).
+	Open func(k Key) (Sink, error)
+}
+
+// Modules are all formats and sinks. The first format is the default of HTTP
+// sites, its Streams that of tcp sites.
+type Modules struct {
+	Formats []FormatModule
+	Sinks   []SinkModule
+}
+
+// The variants of a site's `log` that name no sink.
+const (
+	// Process is what `log` alone means: the sinks of the process.
+	Process = "process"
+	// Off silences a site.
+	Off = "off"
+)
+
+// Words declares `log`, once for the process and once for sites.
+func (m Modules) Words() []spec.Word {
+	const doc = "Write a line about every exchange or stream to a sink."
+	sinks := make([]spec.Word, 0, len(m.Sinks)+2)
+	for _, s := range m.Sinks {
+		w := s.Spec
+		w.Options = append(append([]spec.Word{}, w.Options...), m.options("info")...)
+		sinks = append(sinks, w)
+	}
+	site := append(append([]spec.Word{}, sinks...),
+		spec.Word{
+			Name: Process, Doc: "The sinks of the process; what `log` alone means.",
+			Options: m.options(""), Example: "log",
+		},
+		spec.Word{Name: Off, Doc: "Write nothing about this site.", Example: "log off"},
+	)
+	return []spec.Word{
+		{
+			Name: "log", Doc: doc, In: spec.InProcess, Repeat: true, Variants: sinks,
+			Long: "In the options of the process, `log` names where every site's lines go, and Loadstar's own " +
+				"messages with them. It may stand several times.",
+			Example: "log syslog udp://127.0.0.1:514 facility local0 level info",
+		},
+		{
+			Name: "log", Doc: doc, In: spec.InSite, Repeat: true, Variants: site, Variant: Process,
+			Long: "A site without `log` uses the sinks of the process. `log SINK` replaces them for this site, " +
+				"`log` beside it keeps them, `log off` silences the site.",
+			Example: "log file /var/log/loadstar/shop.log",
+		},
+	}
+}
+
+// options are those that every sink has.
+func (m Modules) options(level string) []spec.Word {
+	formats := make([]string, len(m.Formats))
+	for i, f := range m.Formats {
+		formats[i] = f.Name
+	}
+	return []spec.Word{
+		{
+			Name: "level", Default: level, Example: "level notice",
+			Doc: "The least severe level that the sink takes; traffic is info.",
+			Args: []spec.Arg{{
+				Name: "LEVEL", Kind: spec.Enum, Words: levelNames,
+				Doc: "A syslog severity, from emerg to debug.",
+			}},
+		},
+		{
+			Name: "format", Example: "format httplog",
+			Doc:  "How a line is written: httplog for HTTP sites and tcplog for tcp sites, if absent.",
+			Args: []spec.Arg{{Name: "FORMAT", Kind: spec.Enum, Words: formats, Doc: "The name of a format."}},
+		},
+		{
+			Name: "dontlognull", Example: "dontlognull",
+			Doc: "Leave out connections on which the client sent nothing.",
+		},
+		{
+			Name: "separate_errors", Example: "separate_errors",
+			Doc: "Write failures, retries and 5xx answers at level err instead of info.",
+		},
+	}
+}
+
+func (m Modules) sink(kind string) *SinkModule {
+	for i := range m.Sinks {
+		if m.Sinks[i].Spec.Name == kind {
+			return &m.Sinks[i]
+		}
+	}
+	return nil
+}
+
+func (m Modules) format(name string) *FormatModule {
+	for i := range m.Formats {
+		if m.Formats[i].Name == name {
+			return &m.Formats[i]
+		}
+	}
+	return nil
+}

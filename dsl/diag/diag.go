@@ -85,7 +85,7 @@ type Fix struct {
 
 // Diagnostic is one finding.
 type Diagnostic struct {
-	Severity Severity `json:"-"`
+	Severity Severity `json:"severity"`
 	Range    Range    `json:"range"`
 	Message  string   `json:"message"`        // one line, without a final period
 	Rule     string   `json:"rule"`           // stable name, such as "unknown-option"

@@ -47,8 +47,11 @@ func (t *target) Deliver(lines []logging.Line) (int, error) {
 		// go-syslog repeats a failed write once, over a new connection.
 		if err := t.conn.WriteLevel(gsyslog.Priority(l.Level), l.Text); err != nil {
 			if errors.Is(err, syscall.EMSGSIZE) {
-				err = fmt.Errorf("%w: %w", logging.ErrUnwritable, err)
+				return i, fmt.Errorf("%w: %w", logging.ErrUnwritable, err)
 			}
+			// Dialled anew by us next time: the socket there may be of
+			// another type by then.
+			t.hangUp()
 			return i, err
 		}
 	}
@@ -109,11 +112,8 @@ func identify(paths []string) identity {
 	return identity{}
 }
 
-// Reopen connects anew with the next line.
-func (t *target) Reopen() error {
-	t.hangUp()
-	return nil
-}
+// Reopen has nothing to do: there is no file.
+func (t *target) Reopen() error { return nil }
 
 func (t *target) hangUp() {
 	_ = t.Close()

@@ -29,7 +29,7 @@ type Request struct {
 	// CONNECT), nil if none.
 	Upgrade []byte
 	// Expect is set while the client waits for a 100 (Continue) that nobody
-	// has sent yet; reading the Body sends it.
+	// has sent yet. Whoever wants the body sends it (Inform).
 	Expect bool
 	target targetScratch
 }
@@ -69,6 +69,7 @@ type Response struct {
 	ContentLength int64  // -1: unknown; ignored where the status allows no body
 	Header        Header
 	Trailer       Header
+	Upgrade       []byte // of a 101: the protocol switched to
 	// Body is what the server's side gives, to be relayed; nil for answers
 	// that Loadstar makes itself.
 	Body Body
@@ -120,7 +121,7 @@ func (x *Exchange) End() {
 }
 
 // OpenTunnel switches to a byte stream after Start; see Responder.Tunnel.
-func (x *Exchange) OpenTunnel(run func(client Stream)) {
+func (x *Exchange) OpenTunnel(run func(client Stream, early []byte)) {
 	x.tunnelled, x.finished = true, true
 	x.responder.Tunnel(run)
 }
@@ -141,7 +142,7 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled = nil, 0, 0, nil, false
 	x.started, x.finished, x.aborted = false, false, false
 	x.Req.reset()
-	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength, x.Resp.Body = 0, nil, -1, nil
+	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength, x.Resp.Body, x.Resp.Upgrade = 0, nil, -1, nil, nil
 	x.Resp.Header.Reset(nil)
 	x.Resp.Trailer.Reset(nil)
 	x.Record.reset()

@@ -72,9 +72,10 @@ type Responder interface {
 	// Abort cuts the answer so that the client cannot take it for complete.
 	Abort(err error)
 	// Tunnel switches the client's side to a byte stream, after a 101 or
-	// a 2xx to CONNECT has been started; run gets the stream once the codec
-	// has let go of the connection, and ends the exchange when it returns.
-	Tunnel(run func(client Stream))
+	// a 2xx to CONNECT has been started; run gets the stream, and what of it
+	// was read already, once the codec has let go of the connection, and ends
+	// the exchange when it returns.
+	Tunnel(run func(client Stream, early []byte))
 }
 
 // Stream is a byte stream with half-close: a tunnel's client or server side.
@@ -120,6 +121,7 @@ type Error struct {
 	Status  int    // the answer to give; 0: chosen by side and phase
 	Cause   string // short and stable, for logs and the X-Loadstar-Error of tests
 	Err     error
+	Stale   bool // a reused connection broke before any answer: safe to send again on another
 	Begun   bool // the server may have begun to see the request: not to be repeated unless idempotent
 }
 

@@ -83,5 +83,8 @@ func Now() int64 { return int64(time.Since(epoch)) + 1 }
 // At gives the Now value of a time with a monotonic clock reading.
 func At(t time.Time) int64 { return int64(t.Sub(epoch)) + 1 }
 
+// Time is the reverse of At; it keeps the monotonic clock, for deadlines.
+func Time(at int64) time.Time { return epoch.Add(time.Duration(at - 1)) }
+
 // EpochTime is the moment Now counts from.
 func EpochTime() time.Time { return epoch }

@@ -1,0 +1,245 @@
+package http1
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
+)
+
+// Server serves connections of HTTP/1.0 and HTTP/1.1; it is a flow.ConnServer.
+// What it serves them with is the connection's binding.
+type Server struct{}
+
+// ServeConn serves exchanges until the connection ends. The caller closes it.
+func (Server) ServeConn(fc *flow.Conn) {
+	c := &conn{fc: fc, fd: noFD}
+	c.limits = fc.Pin().Limits
+	if fc.Socket != nil && fc.Conn == any(fc.Socket) {
+		c.raw = sock.Raw(fc.Socket)
+	}
+	c.idleSince = flow.Now()
+	defer c.finish()
+	for !c.done {
+		c.await()
+		if c.outline && !c.done {
+			c.outline = false
+			c.exchange()
+		}
+		if c.tunnel != nil {
+			c.runTunnel()
+		}
+	}
+}
+
+// conn is one client connection.
+type conn struct {
+	fc     *flow.Conn
+	raw    syscall.RawConn // nil: the stream is no plain socket (TLS)
+	fd     uintptr         // inside the callback: the descriptor
+	step   func(uintptr) bool
+	limits flow.Limits
+	s      *session // nil while idle
+
+	served    int   // exchanges
+	deadline  int64 // of reads, as set; 0: none
+	idleSince int64
+	drained   bool // the last read left nothing behind
+	eof       bool // the client sends no more
+	outline   bool // a parsed request waits to be served outside the callback
+	done      bool
+	linger    bool // unread bytes may be on their way: close with care
+	tunnel    func(flow.Stream, []byte)
+}
+
+const noFD = ^uintptr(0)
+
+// peek is how long an idle connection waits before it looks, once, whether the
+// client has closed its side together with its last request (one edge for both).
+const peek = int64(500 * time.Millisecond)
+
+// await reads and serves inline until the connection is done or an exchange
+// must be served outline.
+func (c *conn) await() {
+	if c.raw == nil {
+		for c.advance() && !c.done {
+			c.readBlocking()
+		}
+		return
+	}
+	if c.step == nil {
+		c.step = c.ready
+	}
+	c.drained = false
+	for !c.done && !c.outline && c.tunnel == nil {
+		err := c.raw.Read(c.step)
+		c.fd = noFD
+		if err != nil {
+			c.readFailed(err)
+		}
+	}
+}
+
+// ready runs inside the callback of RawConn.Read; false waits for the poller.
+func (c *conn) ready(fd uintptr) bool {
+	c.fd = fd
+	for {
+		if !c.advance() || c.done {
+			return true
+		}
+		if c.drained {
+			c.drained = false
+			c.waiting()
+			return false
+		}
+		s := c.borrow()
+		n, err := sock.Read(fd, s.buf[s.w:])
+		switch {
+		case err == sock.ErrAgain:
+			c.waiting()
+			return false
+		case err != nil:
+			c.readFailed(err)
+			return true
+		case n == 0:
+			c.readEOF()
+			return true
+		}
+		// On the first exchange the connection's end is looked for at
+		// once: one-shot clients close together with their request.
+		c.drained = n < len(s.buf)-s.w && c.served > 0
+		c.received(n)
+	}
+}
+
+// readBlocking is the same for streams that are no plain socket.
+func (c *conn) readBlocking() {
+	s := c.borrow()
+	c.waiting()
+	s = c.borrow()
+	n, err := c.fc.Read(s.buf[s.w:])
+	if n > 0 {
+		c.received(n)
+		return
+	}
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.readFailed(err)
+	} else {
+		c.readEOF()
+	}
+}
+
+// received takes note of n more bytes.
+func (c *conn) received(n int) {
+	s := c.s
+	if s.r == s.w {
+		now := time.Now()
+		s.firstAt, s.first = now, flow.At(now)
+	}
+	s.w += n
+	s.in += int64(n)
+}
+
+// waiting sets the deadline of what is waited for, and gives the buffers back
+// when that is a next request. Deadlines have slack, so that a busy connection
+// sets one a second, not one an exchange.
+func (c *conn) waiting() {
+	if c.s != nil && c.s.w > c.s.r {
+		c.due(c.s.first+int64(c.limits.Header), int64(100*time.Millisecond))
+		return
+	}
+	c.giveBack()
+	now := flow.Now()
+	switch {
+	case c.served == 0:
+		first := c.limits.First
+		if first == 0 {
+			first = c.limits.Header
+		}
+		c.due(c.idleSince+int64(first), int64(100*time.Millisecond))
+	case now-c.idleSince < peek:
+		c.due(now+peek, 2*peek)
+	default:
+		c.due(c.idleSince+int64(c.limits.Idle), int64(time.Second))
+	}
+}
+
+// due has reads fail at the moment at, or up to slack later.
+func (c *conn) due(at, slack int64) {
+	if c.deadline >= at && c.deadline <= at+slack {
+		return
+	}
+	c.deadline = at + slack
+	_ = c.fc.SetReadDeadline(flow.Time(c.deadline))
+}
+
+// readFailed handles a deadline or a broken connection.
+func (c *conn) readFailed(err error) {
+	c.deadline = 0
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.readEOF()
+		return
+	}
+	if c.s != nil && c.s.w > c.s.r {
+		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request header timeout"})
+		return
+	}
+	limit := c.limits.Idle
+	if c.served == 0 {
+		limit = max(c.limits.First, c.limits.Header)
+	}
+	switch now := flow.Now(); {
+	case now-c.idleSince < int64(limit):
+		// The look after peek: the callback reads once more. The next
+		// wait is for the rest of the idle time.
+		_ = c.fc.SetReadDeadline(time.Time{})
+	case c.served == 0:
+		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "no request came"})
+	default:
+		c.done = true
+	}
+}
+
+// readEOF handles the end of what the client sends.
+func (c *conn) readEOF() {
+	c.eof = true
+	if c.s != nil && c.s.w > c.s.r {
+		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Status: 400, Cause: "client left inside a request"})
+	}
+	c.done = true
+}
+
+// finish lets go of everything; ServeConn's caller closes the connection.
+func (c *conn) finish() {
+	if c.s != nil {
+		c.s.r, c.s.w = 0, 0
+		c.giveBack()
+	}
+	if c.linger && !c.eof {
+		c.lingerClose()
+	}
+	c.fc.Unpin()
+}
+
+// lingerClose ends our side and waits a little for the client to end its own:
+// closing with unread bytes would reset the connection, and the client could
+// lose the answer that was just sent (RFC 9112 §9.6).
+func (c *conn) lingerClose() {
+	half, ok := c.fc.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.fc.SetReadDeadline(time.Now().Add(min(c.limits.Drain, 2*time.Second)))
+	buf := bodyBuffers.Get().(*[bodyBuffer]byte)
+	defer bodyBuffers.Put(buf)
+	for left := 1 << 20; left > 0; {
+		n, err := c.fc.Read(buf[:])
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}

@@ -1,0 +1,35 @@
+package sock
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Acked gives the number of bytes that the peer's kernel has acknowledged over
+// the life of a TCP connection, -1 if that cannot be told. A request of which
+// nothing was acknowledged has been seen by nobody.
+func Acked(rc syscall.RawConn) int64 {
+	acked := int64(-1)
+	err := rc.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			acked = int64(info.Bytes_acked)
+		}
+	})
+	if err != nil {
+		return -1
+	}
+	return acked
+}
+
+// Stale reports whether an idle connection is of no more use: the peer has
+// closed it, or sent something nobody asked for.
+func Stale(rc syscall.RawConn) bool {
+	stale := true
+	err := rc.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		stale = err != syscall.EAGAIN
+	})
+	return stale || err != nil
+}

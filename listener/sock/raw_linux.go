@@ -1,0 +1,57 @@
+//go:build linux && !race
+
+package sock
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+func read(fd uintptr, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, _, e := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)))
+	if e != 0 {
+		return 0, errno(e)
+	}
+	return int(n), nil
+}
+
+func write(fd uintptr, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)))
+	if e != 0 {
+		return 0, errno(e)
+	}
+	return int(n), nil
+}
+
+// errno boxes the two errors that are no failures once, not at each return.
+func errno(e syscall.Errno) error {
+	switch e {
+	case syscall.EAGAIN:
+		return ErrAgain
+	case syscall.EINTR:
+		return errIntr
+	default:
+		return e
+	}
+}
+
+var errIntr error = syscall.EINTR
+
+// writev writes two pieces with one system call.
+func writev(fd uintptr, a, b []byte) (int, error) {
+	iov := [2]syscall.Iovec{
+		{Base: unsafe.SliceData(a), Len: uint64(len(a))},
+		{Base: unsafe.SliceData(b), Len: uint64(len(b))},
+	}
+	n, _, e := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&iov[0])), 2)
+	if e != 0 {
+		return 0, errno(e)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,223 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
+	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+)
+
+// conn is one connection to a server. It belongs to one exchange at a time.
+type conn struct {
+	net.Conn
+	raw       syscall.RawConn
+	step      func(uintptr) bool
+	idle      *Idle
+	idleSince int64
+	idleFor   int64
+	deadline  int64 // of reads, as set
+	written   int64 // over the connection's life
+	used      bool  // it has carried an exchange before
+
+	// Of the exchange at hand.
+	*work
+}
+
+// work is what a connection needs only while it carries an exchange.
+type work struct {
+	out     []byte // the head
+	view    []byte // body bytes that go with it
+	sent    bool
+	rest    int // of out and view, not taken by the socket
+	buf     []byte
+	r, w    int
+	scanned int
+	err     error
+	hd      wire.Head
+	body    body
+	pump    *pump
+}
+
+const (
+	readBuffer = 16 << 10 // an answer's head and a small body
+	outBuffer  = 4 << 10  // a request's head
+)
+
+var works = sync.Pool{New: func() any {
+	return &work{buf: make([]byte, readBuffer), out: make([]byte, 0, outBuffer)}
+}}
+
+// open makes a connection usable.
+func open(nc net.Conn, idle *Idle, idleFor time.Duration) *conn {
+	c := &conn{Conn: nc, raw: sock.Raw(nc), idle: idle, idleFor: int64(idleFor)}
+	c.step = c.ready
+	return c
+}
+
+// begin borrows what an exchange needs.
+func (c *conn) begin() {
+	w := works.Get().(*work)
+	w.sent, w.rest, w.r, w.w, w.scanned, w.err, w.view, w.pump = false, 0, 0, 0, 0, nil, nil, nil
+	c.work = w
+}
+
+// end gives it back, and the connection with it when it can be used again.
+func (c *conn) end(reuse bool) {
+	w := c.work
+	if w == nil {
+		return
+	}
+	c.work = nil
+	w.poison()
+	if len(w.buf) > readBuffer {
+		w.buf = make([]byte, readBuffer)
+	}
+	w.view = nil
+	works.Put(w)
+	c.used = true
+	c.idleSince = flow.Now()
+	if !reuse || !c.idle.put(c) {
+		_ = c.Close()
+	}
+}
+
+var errClosed = errors.New("connection closed by the server")
+
+// await sends what is to be sent and reads until a whole head is in the buffer.
+// It runs in the callback of RawConn.Read: the poller's state is reset before
+// the request leaves, so nothing that comes after it can be missed, and the
+// answer is waited for without a read that fails first.
+func (c *conn) await() error {
+	c.err = nil
+	if err := c.raw.Read(c.step); err != nil {
+		return err
+	}
+	if c.err == nil && c.rest > 0 {
+		if c.err = c.writeRest(); c.err == nil {
+			c.rest = 0
+			return c.await()
+		}
+	}
+	return c.err
+}
+
+// ready is the callback; false waits for the poller.
+func (c *conn) ready(fd uintptr) bool {
+	if !c.sent {
+		c.sent = true
+		if !c.send(fd) {
+			return true
+		}
+		return false
+	}
+	for {
+		if c.w == len(c.buf) && !c.grow() {
+			c.err = wire.ErrHeadTooLarge
+			return true
+		}
+		room := len(c.buf) - c.w
+		n, err := sock.Read(fd, c.buf[c.w:])
+		switch {
+		case err == sock.ErrAgain:
+			return false
+		case err != nil:
+			c.err = err
+			return true
+		case n == 0:
+			c.err = errClosed
+			return true
+		}
+		c.w += n
+		end, next, err := wire.HeadEnd(c.buf[c.r:c.w], min(c.scanned, c.w-c.r))
+		if err != nil || end > 0 {
+			c.scanned, c.err = end, err
+			return true
+		}
+		if c.scanned = next; next > headLimit {
+			c.err = wire.ErrHeadTooLarge
+			return true
+		}
+		if n < room {
+			return false
+		}
+	}
+}
+
+// send writes the head and the body bytes that are at hand; false means that
+// some are left, or that it failed (err).
+func (c *conn) send(fd uintptr) bool {
+	total := len(c.out) + len(c.view)
+	var n int
+	var err error
+	if len(c.view) == 0 {
+		n, err = sock.Write(fd, c.out)
+	} else {
+		n, err = sock.Writev(fd, c.out, c.view)
+	}
+	if err != nil && err != sock.ErrAgain {
+		c.err = err
+		return false
+	}
+	c.written += int64(n)
+	c.rest = total - n
+	return c.rest == 0
+}
+
+// writeRest waits for the server to take what is left of head and view.
+func (c *conn) writeRest() error {
+	done := len(c.out) + len(c.view) - c.rest
+	if done < len(c.out) {
+		n, err := c.Write(c.out[done:])
+		if c.written += int64(n); err != nil {
+			return err
+		}
+		done = len(c.out)
+	}
+	n, err := c.Write(c.view[done-len(c.out):])
+	c.written += int64(n)
+	return err
+}
+
+// grow makes room for a longer head.
+func (c *conn) grow() bool {
+	if c.r > 0 {
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+		return true
+	}
+	if len(c.buf) > headLimit {
+		return false
+	}
+	bigger := make([]byte, 2*len(c.buf)+1024)
+	copy(bigger, c.buf[:c.w])
+	c.buf = bigger
+	return true
+}
+
+// due has reads fail at the moment at, or up to slack later: a busy connection
+// then sets a deadline a few times a second, not one an exchange.
+func (c *conn) due(at, slack int64) {
+	if c.deadline >= at && c.deadline <= at+slack {
+		return
+	}
+	c.deadline = at + slack
+	_ = c.SetReadDeadline(flow.Time(c.deadline))
+}
+
+// within is due for a timeout from now; 0 is no deadline.
+func (c *conn) within(d time.Duration) {
+	if d <= 0 {
+		if c.deadline != 0 {
+			c.deadline = 0
+			_ = c.SetReadDeadline(time.Time{})
+		}
+		return
+	}
+	slack := min(int64(d)/16, int64(200*time.Millisecond))
+	c.due(flow.Now()+int64(d), slack)
+}

@@ -1,0 +1,216 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
+	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// HTTP1 carries exchanges over HTTP/1.1 in clear, over pooled connections.
+type HTTP1 struct {
+	idle []*Idle // by server index
+}
+
+// NewHTTP1 makes the transport of a pool; idle gives the set of a key.
+func NewHTTP1(servers []*upstream.Server, idle func(Key) *Idle) *HTTP1 {
+	t := &HTTP1{idle: make([]*Idle, len(servers))}
+	for i, s := range servers {
+		t.idle[i] = idle(KeyOf(s))
+	}
+	return t
+}
+
+// Idle gives the idle connections of a server.
+func (t *HTTP1) Idle(s *upstream.Server) *Idle { return t.idle[s.Index] }
+
+// RoundTrip implements Transport. A request on a connection that was used
+// before, and that breaks before any byte of an answer, is sent again on
+// another one when that cannot do harm: the method is safe, or the server's
+// kernel has acknowledged nothing of it.
+func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
+	idle := t.idle[s.Index]
+	for {
+		c, fault := t.connection(x, s, idle)
+		if fault != nil {
+			return fault
+		}
+		fresh := !c.used
+		if fresh || x.Record.Timings.Connected == 0 {
+			x.Record.Timings.Connected = flow.Now()
+		}
+		fault = c.exchange(x, s)
+		if fault == nil {
+			return nil
+		}
+		if fresh || !fault.Stale || !Rewind(x) {
+			return fault
+		}
+	}
+}
+
+// connection takes an idle connection or makes one. A request that must not be
+// repeated asks the kernel first whether the idle one still stands.
+func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
+	for {
+		c := idle.get()
+		if c == nil {
+			break
+		}
+		if flow.Now()-c.idleSince > c.idleFor || !Repeatable(x.Req.Method) && sock.Stale(c.raw) {
+			_ = c.Close()
+			continue
+		}
+		return c, nil
+	}
+	nc, fault := Dial(s)
+	if fault != nil {
+		return nil, fault
+	}
+	idleFor := s.Timeouts.Idle
+	if idleFor <= 0 {
+		idleFor = time.Minute
+	}
+	return open(nc, idle, idleFor), nil
+}
+
+// Repeatable reports whether a request may be sent twice (RFC 9110 §9.2.1: the
+// safe methods; idempotent ones that change something are left alone).
+func Repeatable(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return true
+	}
+	return false
+}
+
+// Rewind readies the request for another try; false if part of its body has
+// gone by.
+func Rewind(x *flow.Exchange) bool {
+	if !x.Req.HasBody() {
+		return true
+	}
+	b, ok := x.Req.Body.(interface{ Rewind() bool })
+	return ok && b.Rewind()
+}
+
+// exchange sends the request and reads the head of the final answer.
+func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
+	c.begin()
+	before := c.written
+	c.out = wire.AppendRequest(c.out[:0], &x.Req, s.Dial)
+	if err := c.sendBody(x, &s.Timeouts); err != nil {
+		return c.failed(x, err, before)
+	}
+	for interim := 0; ; interim++ {
+		err := c.head()
+		if err == nil {
+			err = wire.ParseResponse(c.buf[c.r:c.r+c.scanned:c.r+c.scanned], fieldLimit, &x.Resp, &c.hd)
+		}
+		if err == nil && interim > maxInterim {
+			err = errInterim
+		}
+		if err == nil && x.Resp.Status == 101 && len(x.Req.Upgrade) == 0 {
+			err = errSwitch
+		}
+		if err != nil {
+			return c.failed(x, err, before)
+		}
+		c.r += c.scanned
+		if x.Resp.Status >= 200 || x.Resp.Status == 101 {
+			break
+		}
+		// RFC 9110 §15.2: interim answers are passed on; a 100 only to
+		// who asked for it and has not had one.
+		if x.Resp.Status != 100 || x.Req.Expect {
+			if err := x.Inform(x.Resp.Status, &x.Resp.Header); err != nil {
+				return c.failed(x, err, before)
+			}
+		}
+	}
+	c.answered(x, s)
+	return nil
+}
+
+var (
+	errInterim = &wire.SyntaxError{Status: 502, Reason: "too many interim answers"}
+	errSwitch  = &wire.SyntaxError{Status: 502, Reason: "101 that nobody asked for"}
+)
+
+// head has a whole head in the buffer at c.r, c.scanned bytes long.
+func (c *conn) head() error {
+	if c.w > c.r {
+		end, next, err := wire.HeadEnd(c.buf[c.r:c.w], 0)
+		if c.scanned = end; err != nil || end > 0 {
+			return err
+		}
+		c.scanned = next
+	}
+	return c.await()
+}
+
+// answered readies the answer's body for the relay.
+func (c *conn) answered(x *flow.Exchange, s *upstream.Server) {
+	x.Record.Timings.Answer = flow.Now()
+	if c.pump != nil {
+		c.pump.answered()
+		c.deadline = -1
+	}
+	r := &x.Resp
+	b := &c.body
+	b.begin(c, x, &s.Timeouts)
+	switch b.framing {
+	case wire.FrameLength:
+		r.ContentLength = c.hd.ContentLength
+	case wire.FrameNone:
+		r.ContentLength = 0
+		if !flow.BodyAllowed(x.Req.Method, r.Status) {
+			r.ContentLength = c.hd.ContentLength // may be announced to HEAD
+		}
+	case wire.FrameChunked, wire.FrameClose:
+		r.ContentLength = -1
+	}
+	r.Upgrade = c.hd.Upgrade
+	r.Body = b
+}
+
+// failed turns an error before the answer into one with side and phase, and
+// closes the connection.
+func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
+	var fault *flow.Error
+	var syntax *wire.SyntaxError
+	pumped := c.stopPump(x)
+	switch {
+	case pumped != nil && pumped.Side == flow.SideClient:
+		fault = pumped
+	case errors.As(err, &fault):
+	case errors.As(err, &syntax):
+		fault = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: err, Begun: true}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "no answer in time", Err: err, Begun: true}
+	default:
+		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server closed before its answer", Err: err, Begun: true}
+		if c.w == 0 {
+			fault.Cause = "empty answer"
+			fault.Begun = !c.unseen(before)
+			fault.Stale = c.used && (!fault.Begun || Repeatable(x.Req.Method))
+		}
+	}
+	c.end(false)
+	return fault
+}
+
+// unseen reports whether no server can have seen any of the request: nothing
+// was written, or nothing of it was acknowledged. (A connection's count of
+// acknowledged bytes includes one for its SYN.)
+func (c *conn) unseen(before int64) bool {
+	if c.written == before {
+		return true
+	}
+	acked := sock.Acked(c.raw)
+	return acked >= 0 && acked <= before+1
+}

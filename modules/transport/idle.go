@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
+)
+
+// Idle holds the idle connections to one address. It outlives configurations.
+// The one that was used last is used next, so that the others can time out.
+type Idle struct {
+	mu     sync.Mutex
+	conns  []*conn
+	closed bool
+	reaper *time.Timer
+	count  atomic.Int64
+	max    int
+}
+
+// NewIdle gives an empty set that keeps at most max connections (0: 1024).
+func NewIdle(max int) *Idle {
+	if max == 0 {
+		max = 1024
+	}
+	return &Idle{max: max}
+}
+
+// Len tells how many connections are idle.
+func (i *Idle) Len() int { return int(i.count.Load()) }
+
+// get takes a connection out, nil if there is none.
+func (i *Idle) get() *conn {
+	if i.count.Load() == 0 {
+		return nil
+	}
+	i.mu.Lock()
+	n := len(i.conns)
+	if n == 0 {
+		i.mu.Unlock()
+		return nil
+	}
+	c := i.conns[n-1]
+	i.conns[n-1] = nil
+	i.conns = i.conns[:n-1]
+	i.count.Store(int64(n - 1))
+	i.mu.Unlock()
+	return c
+}
+
+// put gives a connection back; false means that it is not wanted.
+func (i *Idle) put(c *conn) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed || len(i.conns) >= i.max {
+		return false
+	}
+	i.conns = append(i.conns, c)
+	i.count.Store(int64(len(i.conns)))
+	if i.reaper == nil {
+		i.reaper = time.AfterFunc(reapEvery, i.reap)
+	}
+	return true
+}
+
+// reapEvery is how often idle connections are looked through.
+const reapEvery = 5 * time.Second
+
+// reap closes connections that have been idle for too long or that the server
+// has closed. The look happens off the path; the path itself repeats what is
+// safe to repeat.
+func (i *Idle) reap() {
+	now := flow.Now()
+	var dead []*conn
+	i.mu.Lock()
+	keep := i.conns[:0]
+	for _, c := range i.conns {
+		if now-c.idleSince > c.idleFor || sock.Stale(c.raw) {
+			dead = append(dead, c)
+		} else {
+			keep = append(keep, c)
+		}
+	}
+	clear(i.conns[len(keep):])
+	i.conns = keep
+	i.count.Store(int64(len(keep)))
+	i.reaper = nil
+	if len(keep) > 0 && !i.closed {
+		i.reaper = time.AfterFunc(reapEvery, i.reap)
+	}
+	i.mu.Unlock()
+	for _, c := range dead {
+		_ = c.Close()
+	}
+}
+
+// Flush closes the idle connections, as when the server was marked down.
+func (i *Idle) Flush() { i.drop(false) }
+
+// Close closes them and keeps none from now on.
+func (i *Idle) Close() { i.drop(true) }
+
+func (i *Idle) drop(forever bool) {
+	i.mu.Lock()
+	dead := i.conns
+	i.conns = nil
+	i.count.Store(0)
+	i.closed = i.closed || forever
+	if i.reaper != nil {
+		i.reaper.Stop()
+		i.reaper = nil
+	}
+	i.mu.Unlock()
+	for _, c := range dead {
+		_ = c.Close()
+	}
+}

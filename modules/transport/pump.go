@@ -1,0 +1,153 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// pump sends a request body that is still coming while the answer is already
+// waited for: the second goroutine of an exchange, and only then.
+type pump struct {
+	done chan struct{}
+	err  *flow.Error // good after done
+
+	mu       sync.Mutex
+	headSeen bool // the answer is there: its timeout no longer runs
+}
+
+func (p *pump) answered() {
+	p.mu.Lock()
+	p.headSeen = true
+	p.mu.Unlock()
+}
+
+// sendBody arranges for the body to follow the head. What the client has sent
+// already goes with the head in one piece; only what must be waited for is left
+// to a pump.
+func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
+	c.within(t.FirstByte)
+	r := &x.Req
+	if !r.HasBody() {
+		return nil
+	}
+	ready, ok := r.Body.(interface{ Ready() bool })
+	if ok && r.ContentLength > 0 && !r.Expect && ready.Ready() {
+		v, err := r.Body.Next()
+		if err != nil && err != io.EOF {
+			return err
+		}
+		c.view = v
+		if int64(len(v)) == r.ContentLength {
+			return nil
+		}
+	}
+	// From here on everything is written at once, in order.
+	c.sent = true
+	if err := c.writeAll(c.out, t.Stall); err != nil {
+		return err
+	}
+	if err := c.writeAll(c.view, t.Stall); err != nil {
+		return err
+	}
+	for ok && !r.Expect && ready.Ready() {
+		if last, err := c.pumpOne(x, t.Stall); last || err != nil {
+			return err
+		}
+	}
+	c.within(0)
+	p := &pump{done: make(chan struct{})}
+	c.pump = p
+	go c.runPump(p, x, t)
+	return nil
+}
+
+// runPump sends the rest of the body, then starts the clock for the answer.
+func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
+	defer close(p.done)
+	for {
+		last, err := c.pumpOne(x, t.Stall)
+		if err != nil {
+			if errors.As(err, &p.err) && p.err.Side == flow.SideClient {
+				_ = c.Close() // wakes whoever waits for the answer
+			}
+			return
+		}
+		if last {
+			break
+		}
+	}
+	p.mu.Lock()
+	if !p.headSeen && t.FirstByte > 0 {
+		_ = c.SetReadDeadline(time.Now().Add(t.FirstByte))
+	}
+	p.mu.Unlock()
+}
+
+// pumpOne sends one stretch of the body; last tells that it was the end.
+func (c *conn) pumpOne(x *flow.Exchange, stall time.Duration) (last bool, err error) {
+	chunked := x.Req.ContentLength < 0
+	v, err := x.Req.Body.Next()
+	if err == io.EOF {
+		if chunked {
+			err = c.writeAll(wire.AppendLastChunk(nil, x.Req.Body.Trailer()), stall)
+		} else {
+			err = nil
+		}
+		return true, err
+	}
+	if err != nil || len(v) == 0 {
+		return false, err
+	}
+	if chunked {
+		var size [20]byte
+		if err := c.writeAll(wire.AppendChunkSize(size[:0], len(v)), stall); err != nil {
+			return false, err
+		}
+	}
+	if err := c.writeAll(v, stall); err != nil || !chunked {
+		return false, err
+	}
+	return false, c.writeAll(crlf, stall)
+}
+
+var crlf = []byte("\r\n")
+
+// writeAll writes p; progress within stall counts, not completion.
+func (c *conn) writeAll(p []byte, stall time.Duration) error {
+	for len(p) > 0 {
+		if stall > 0 {
+			_ = c.SetWriteDeadline(time.Now().Add(stall))
+		}
+		n, err := c.Write(p[:min(len(p), 64<<10)])
+		c.written += int64(n)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// stopPump ends a pump that is still going and waits for it; the connection is
+// not to be used afterwards.
+func (c *conn) stopPump(x *flow.Exchange) *flow.Error {
+	p := c.pump
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.done:
+	default:
+		_ = c.Close()
+		_ = x.Req.Body.Close()
+		<-p.done
+	}
+	c.pump = nil
+	return p.err
+}

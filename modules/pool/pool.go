@@ -1,6 +1,74 @@
-// Package pool holds pools: servers, policy, affinity, health and transport as
-// one value.
+// Package pool holds pools: servers, policy, affinity, health and limits as one
+// value of one generation. What outlives the generation is in upstream.Live.
 package pool
 
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/loadstar-lb/loadstar/modules/balancer"
+	"github.com/loadstar-lb/loadstar/modules/health"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
 // Pool is one pool of one generation.
-type Pool struct{ Name string }
+type Pool struct {
+	Name     string
+	Timeouts upstream.Timeouts // of the pool; a server's own may differ
+	Retry    Retry
+	Affinity persistence.Affinity // nil without `persist`
+
+	servers    []*upstream.Server
+	live       *upstream.Live // the pool's own
+	byLive     map[*upstream.Live]*upstream.Server
+	policy     balancer.Policy
+	monitors   []*health.Monitor // by server index, nil without probes
+	allBackups bool
+	queueSize  int64
+	log        *slog.Logger
+
+	set    atomic.Pointer[set]
+	dirty  atomic.Int64
+	build  sync.Mutex
+	cancel []func()
+	closed atomic.Bool
+	own    bool // the monitors are nobody else's to close
+}
+
+// Retry says what to do about a try that failed.
+type Retry struct {
+	Max        int  // tries after the first
+	Redispatch bool // a retry goes to another server when there is one
+}
+
+// set is what is usable now.
+type set struct {
+	picker  balancer.Picker  // nil: nothing is usable
+	tracker balancer.Tracker // picker, if it is one
+	servers []*upstream.Server
+	active  int // usable servers that are no backups
+	backup  int // usable backups
+}
+
+// Servers gives all servers in the order of the configuration. The slice is
+// not to be changed.
+func (p *Pool) Servers() []*upstream.Server { return p.servers }
+
+// Live gives the pool's own counters: exchanges in progress, waiting, totals.
+func (p *Pool) Live() *upstream.Live { return p.live }
+
+// Usable counts the servers that may be chosen now, and the backups that stand
+// behind them.
+func (p *Pool) Usable() (active, backup int) {
+	s := p.set.Load()
+	return s.active, s.backup
+}
+
+// Candidates gives the servers that balancing chooses from now, for reports.
+// The slice is not to be changed.
+func (p *Pool) Candidates() []*upstream.Server { return p.set.Load().servers }
+
+// Find gives this generation's server for a Live; see upstream.Finder.
+func (p *Pool) Find(l *upstream.Live) *upstream.Server { return p.byLive[l] }

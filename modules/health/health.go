@@ -1,0 +1,58 @@
+// Package health asks servers whether they are well: one file a probe, the
+// rise/fall machine, and the Monitor that runs a probe at its cadence and
+// survives reloads.
+package health
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+)
+
+// Target is where a probe goes.
+type Target struct {
+	Network string     // "tcp" or "unix"
+	Address string     // host:port or path
+	Name    string     // pool/server, for logs
+	Source  netip.Addr // to connect from; the zero Addr: the system's choice
+	Connect time.Duration
+}
+
+// Probe asks once. It gives nil when the server is well and otherwise a
+// *Failure that says what was found. It ends soon after ctx does, reads a
+// bounded number of bytes and keeps nothing. It is safe for use by many.
+type Probe interface {
+	Probe(ctx context.Context, t *Target) (Result, error)
+}
+
+// Result is what a probe found, in HAProxy's words, for logs.
+type Result struct {
+	Reason string // "Layer7 check passed", "Layer4 timeout"
+	Code   int    // the status of the answer, 0: none
+	Info   string // what the server or the system said; printable
+}
+
+// Failure is the error of a Probe.
+type Failure struct{ Result }
+
+// Error gives reason, code and info.
+func (f *Failure) Error() string { return f.String() }
+
+// Module is one probe: its words after `health`, and its constructor.
+type Module struct {
+	Spec spec.Word
+	New  func(n *config.Node) (Probe, error)
+}
+
+// Settings are the cadence and the thresholds of a monitor.
+type Settings struct {
+	Interval time.Duration // between two probes of a server whose state is settled
+	Fast     time.Duration // while it is on the way to another state
+	Down     time.Duration // while it is down for good
+	Timeout  time.Duration // of the answer, after the connection stands
+	Rise     int           // successes that bring it up
+	Fall     int           // failures that bring it down
+}

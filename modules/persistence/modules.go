@@ -1,0 +1,4 @@
+package persistence
+
+// Modules gives every way to know a client again.
+func Modules() []Module { return []Module{cookieModule} }

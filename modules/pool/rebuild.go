@@ -1,0 +1,199 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/balancer"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// Start puts the pool to work: it listens to its servers' changes and starts
+// their probes. It cannot fail, and is called once, when the generation goes
+// live; a pool that was never started balances over what it found when made.
+func (p *Pool) Start() {
+	p.live.Own(p)
+	for _, s := range p.servers {
+		p.resumeRamp(s)
+		p.cancel = append(p.cancel, s.Live.Subscribe(func(c upstream.Change) { p.onChange(s, c) }))
+	}
+	for i, m := range p.monitors {
+		s := p.servers[i]
+		if m == nil { // no probes (any more): what earlier ones said is void
+			s.Live.Own(p)
+			s.Live.SetVerdict(upstream.Up, "")
+			continue
+		}
+		// First probes are spread over the interval by position.
+		m.Start(m.Settings.Interval * time.Duration(i) / time.Duration(len(p.servers)))
+	}
+	p.changed()
+}
+
+// Close stops listening; it is called when the generation has drained, and in
+// place of Start when it never goes live. Monitors belong to who made them.
+func (p *Pool) Close() error {
+	p.closed.Store(true)
+	for _, c := range p.cancel {
+		c()
+	}
+	p.cancel = nil
+	if p.own {
+		for _, m := range p.monitors {
+			if m != nil {
+				_ = m.Close()
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Pool) onChange(s *upstream.Server, c upstream.Change) {
+	if c.Kind == upstream.Verdicts && c.Verdict == upstream.Up && s.SlowStart > 0 {
+		s.Live.SetRamp(1)
+		p.ramp(s, s.Live.Changed())
+	}
+	p.changed()
+	requeued := 0
+	if c.Kind == upstream.Ejections || c.Kind == upstream.Verdicts && c.Verdict == upstream.Down {
+		requeued = p.live.Queue.Expel(s.Live, p.live)
+	}
+	if p.live.Owner() == any(p) { // of several generations the newest one speaks
+		p.report(s, c, requeued)
+	}
+}
+
+// rampSteps is in how many steps a slow start reaches the whole weight.
+const rampSteps = 20
+
+// ramp lets weight and limit of a server grow linearly over its slow start.
+func (p *Pool) ramp(s *upstream.Server, since int64) {
+	time.AfterFunc(max(s.SlowStart/rampSteps, 10*time.Millisecond), func() {
+		if p.closed.Load() || s.Live.Changed() != since || s.Live.Ramp() == 100 {
+			return // down again, or the next generation has taken over
+		}
+		percent := int(100 * time.Duration(flow.Now()-since) / s.SlowStart)
+		s.Live.SetRamp(percent)
+		p.changed()
+		if percent < 100 {
+			p.ramp(s, since)
+		}
+	})
+}
+
+// resumeRamp goes on with a slow start that another generation began.
+func (p *Pool) resumeRamp(s *upstream.Server) {
+	switch {
+	case s.Live.Ramp() == 100:
+	case s.SlowStart == 0:
+		s.Live.SetRamp(100)
+	default:
+		p.ramp(s, s.Live.Changed())
+	}
+}
+
+// changed makes a new picker and serves who can be served now. Changes that
+// come while one is being made are taken together.
+func (p *Pool) changed() {
+	p.dirty.Add(1)
+	for p.dirty.Load() > 0 && p.build.TryLock() {
+		for p.dirty.Swap(0) > 0 {
+			p.rebuild()
+		}
+		p.build.Unlock() // a change since the last Swap is seen by the outer loop
+	}
+}
+
+func (p *Pool) rebuild() {
+	set := p.usable()
+	if set.active+set.backup == 0 && p.pardon(nil) > 0 {
+		set = p.usable()
+	}
+	if set.active+set.backup == 1 { // nobody to turn to: no trial either
+		p.pardon(set.servers[0])
+	}
+	if len(set.servers) > 0 {
+		set.picker = p.policy.Picker(set.servers)
+		set.tracker, _ = set.picker.(balancer.Tracker)
+	}
+	p.set.Store(set)
+	if set.picker == nil {
+		p.live.Queue.Expel(nil, p.live)
+		return
+	}
+	p.live.Queue.Lock() // those who enter look at the set under this lock
+	p.fillAnyLocked(set)
+	for _, s := range p.servers {
+		p.fillLocked(s)
+	}
+	p.live.Queue.Unlock()
+}
+
+// pardon ends the ejection of one server, or of all, and counts them.
+func (p *Pool) pardon(only *upstream.Server) (n int) {
+	for _, s := range p.servers {
+		if (only == nil || s == only) && s.Weight > 0 && s.Up() {
+			s.Live.Pardon()
+			n++
+		}
+	}
+	return n
+}
+
+// usable gives the servers to choose from: the usable ones, or when there are
+// none the first usable backup (all of them with all_backups).
+func (p *Pool) usable() *set {
+	set := &set{}
+	var backups []*upstream.Server
+	for _, s := range p.servers {
+		switch {
+		case !s.Usable():
+		case s.Backup:
+			backups = append(backups, s)
+		default:
+			set.servers = append(set.servers, s)
+		}
+	}
+	set.active, set.backup = len(set.servers), len(backups)
+	if set.active == 0 && set.backup > 0 {
+		set.servers = backups
+		if !p.allBackups {
+			set.servers = backups[:1]
+		}
+	}
+	return set
+}
+
+// report logs a change in HAProxy's words (its srv_append_status).
+func (p *Pool) report(s *upstream.Server, c upstream.Change, requeued int) {
+	name := p.Name + "/" + s.Name
+	active, backup := p.Usable()
+	left := fmt.Sprintf("%d active and %d backup servers", active, backup)
+	switch {
+	case c.Kind == upstream.Ejections:
+		p.log.Warn(fmt.Sprintf("Server %s is out of rotation for %s after %d failures to connect in a row. %s left.",
+			name, c.For, upstream.Strikes, left))
+	case c.Kind == upstream.Reprieves:
+		p.log.Info(fmt.Sprintf("Server %s can be connected to again and is back in rotation.", name))
+	case c.Kind == upstream.Trials:
+	case c.Verdict == upstream.Down:
+		p.log.Warn(fmt.Sprintf("Server %s is DOWN, %s. %s left.%s %d sessions active, %d requeued, %d remaining in queue.",
+			name, c.Why, left, onlyBackups(active, backup), s.Live.Active(), requeued, s.Live.Queued()))
+		if active+backup == 0 {
+			p.log.Error(fmt.Sprintf("pool %s has no server available!", p.Name))
+		}
+	case c.Why == "":
+		p.log.Info(fmt.Sprintf("Server %s is UP: it is not probed any more. %s online.", name, left))
+	default:
+		p.log.Info(fmt.Sprintf("Server %s is UP, %s. %s online. %d sessions requeued, %d total in queue.",
+			name, c.Why, left, requeued, s.Live.Queued()))
+	}
+}
+
+func onlyBackups(active, backup int) string {
+	if active == 0 && backup > 0 {
+		return " Running on backup."
+	}
+	return ""
+}

@@ -40,4 +40,7 @@ type Env struct {
 	Chain func(body []config.Node) (flow.Handler, error)
 	// Errors are the site's error pages, which `error` fills in.
 	Errors *ErrorPages
+	// Forwarded is what the site tells servers of its clients; `forwardfor` and
+	// `trusted_proxies` fill it in, wherever in the site they stand.
+	Forwarded *Forwarded
 }

@@ -1,0 +1,157 @@
+package handler
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/template"
+)
+
+// maxPage bounds the size of an error page's file, in bytes.
+const maxPage = 1 << 20
+
+// Error is `error`: the site's page for some statuses.
+var Error = Module{
+	Spec: spec.Word{
+		Name: "error", In: spec.InHTTPSite, Repeat: true,
+		Doc: "The body that the site answers errors of its own with",
+		Long: "It speaks of answers that Loadstar makes (403 of `deny`, 502, 503, 504…); what servers answer passes untouched. " +
+			"Of two pages for one status the later one counts. It works for the whole site, wherever it stands.",
+		Example: "error 502-504 file maintenance.html",
+		Args: []spec.Arg{
+			{Name: "STATUSES", Kind: spec.Statuses, Doc: "503, 502-504, 5xx, or several with commas"},
+			{Name: "BODY", Kind: spec.Template, Optional: true, Doc: "the body; placeholders are escaped for HTML"},
+		},
+		Options: []spec.Word{
+			{Name: "file", Doc: "a file to take the body from, read when the configuration is loaded",
+				Args: []spec.Arg{{Name: "PATH", Kind: spec.File, Doc: "relative to the configuration file; 1 MiB at most"}}},
+			{Name: "type", Doc: "the body's media type; by default by the file's name, or text/html",
+				Args: []spec.Arg{{Name: "TYPE", Kind: spec.String, Doc: "such as application/json"}}},
+		},
+	},
+	New: func(n *config.Node, env *Env) (flow.Handler, error) {
+		statuses, err := parseStatuses(n.Text(0))
+		if err != nil {
+			return nil, err
+		}
+		p, err := newPage(n)
+		if err != nil {
+			return nil, err
+		}
+		if env.Errors.pages == nil {
+			env.Errors.pages = make(map[int]*page)
+		}
+		for _, s := range statuses {
+			env.Errors.pages[s] = p
+		}
+		return nil, nil
+	},
+}
+
+func newPage(n *config.Node) (*page, error) {
+	file, body := n.OptionText("file"), n.Text(1)
+	if (file == "") == (body == "") {
+		return nil, errors.New(`error takes either a body or a file: error 503 "<h1>Back soon</h1>", error 503 file down.html`)
+	}
+	p := &page{contentType: n.OptionText("type")}
+	if file == "" {
+		if p.contentType == "" {
+			p.contentType = "text/html; charset=utf-8"
+		}
+		p.html = isMarkup(p.contentType)
+		t, err := template.Compile(body)
+		if err != nil {
+			return nil, err
+		}
+		if s, ok := t.Static(); ok {
+			p.body = []byte(s)
+		} else {
+			p.text = t
+		}
+		return p, checkValue(p.contentType)
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(n.Range.File), file)
+	}
+	if p.contentType == "" {
+		p.contentType = mediaType(file)
+	}
+	var err error
+	if p.body, err = readPage(file); err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(p.body, []byte("HTTP/")) {
+		return nil, fmt.Errorf("%s begins with an HTTP head, as HAProxy's error files do; here the file holds the body only", file)
+	}
+	return p, checkValue(p.contentType)
+}
+
+func readPage(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", file)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxPage+1))
+	if err == nil && len(b) > maxPage {
+		err = fmt.Errorf("%s is larger than 1 MiB", file)
+	}
+	return b, err
+}
+
+// isMarkup tells media types in which "<" means something.
+func isMarkup(contentType string) bool {
+	return strings.Contains(contentType, "html") || strings.Contains(contentType, "xml")
+}
+
+func mediaType(file string) string {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".json":
+		return "application/json"
+	case ".txt":
+		return "text/plain; charset=utf-8"
+	case ".xml":
+		return "application/xml"
+	default:
+		return "text/html; charset=utf-8"
+	}
+}
+
+// parseStatuses reads 503, 502-504, 5xx and lists of them with commas; only
+// statuses of errors make sense here.
+func parseStatuses(text string) ([]int, error) {
+	var out []int
+	for _, s := range strings.Split(text, ",") {
+		lo, hi, isRange := strings.Cut(s, "-")
+		if c, ok := strings.CutSuffix(s, "xx"); ok {
+			lo, hi, isRange = c+"00", c+"99", true
+		}
+		from, err1 := strconv.Atoi(lo)
+		to, err2 := from, error(nil)
+		if isRange {
+			to, err2 = strconv.Atoi(hi)
+		}
+		if err1 != nil || err2 != nil || from > to {
+			return nil, fmt.Errorf("%q is no set of statuses: write 503, 502-504 or 5xx", s)
+		}
+		if from < 400 || to > 599 {
+			return nil, fmt.Errorf("%s: the statuses of errors are 400 to 599", s)
+		}
+		for ; from <= to; from++ {
+			out = append(out, from)
+		}
+	}
+	return out, nil
+}

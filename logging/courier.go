@@ -21,6 +21,7 @@ type courier struct {
 func (c *courier) run() {
 	defer close(c.done)
 	c.batch = make([]Line, 0, batchLines)
+	c.rest()
 	for {
 		lines := c.ring.peek(c.batch[:0])
 		c.keepHouse()
@@ -74,6 +75,9 @@ func (c *courier) deliver(lines []Line) {
 	switch {
 	case err == nil:
 		c.failing, c.wait = nil, firstWait
+		if n < batchLines { // the next lines, too, are gathered first
+			c.rest()
+		}
 	case errors.Is(err, ErrUnwritable):
 		c.failing = err
 		c.drop(1)

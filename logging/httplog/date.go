@@ -28,7 +28,8 @@ func appendDate(dst []byte, t time.Time) []byte {
 	} else {
 		n := len(dst)
 		dst = t.Local().AppendFormat(dst, dateLayout)
-		if (s == nil || unix > s.unix) && len(dst)-n == len(dateLayout) {
+		// A clock that was set back by far must not leave the cache in the future.
+		if (s == nil || unix > s.unix || s.unix-unix > 3600) && len(dst)-n == len(dateLayout) {
 			fresh := &second{unix: unix}
 			copy(fresh.text[:], dst[n:])
 			// Whoever else stores now stores a second that is as good.

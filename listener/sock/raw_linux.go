@@ -7,11 +7,13 @@ import (
 	"unsafe"
 )
 
+// Sockets are asked as sockets (recvfrom, sendto): that spares the kernel the
+// layer of files.
 func read(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, _, e := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)))
+	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)), 0, 0, 0)
 	if e != 0 {
 		return 0, errno(e)
 	}
@@ -22,7 +24,7 @@ func write(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)))
+	n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(min(len(p), maxRaw)), syscall.MSG_NOSIGNAL, 0, 0)
 	if e != 0 {
 		return 0, errno(e)
 	}

@@ -85,6 +85,9 @@ func (b *body) Next() ([]byte, error) {
 	return nil, b.err
 }
 
+// Ready reports whether Next can answer without waiting for the server.
+func (b *body) Ready() bool { return b.err != nil || len(b.buffered()) > 0 }
+
 // Read copies.
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {

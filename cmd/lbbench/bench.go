@@ -129,6 +129,11 @@ func swallow(pc net.PacketConn) {
 func (c *comparison) work(w work, s setup) {
 	_, _ = fmt.Fprintf(c.out, "%-9s %s\n", w.Name, w.Doc)
 	var field []*running
+	defer func() {
+		for _, r := range field {
+			_ = r.Stop(2 * time.Second)
+		}
+	}()
 	for _, p := range c.ready {
 		if w.TCP && !p.TCP {
 			continue
@@ -139,7 +144,6 @@ func (c *comparison) work(w work, s setup) {
 			_, _ = fmt.Fprintln(c.out, "  FAILED:", err)
 			continue
 		}
-		defer func() { _ = r.Stop(2 * time.Second) }()
 		field = append(field, r)
 	}
 	rounds := c.Rounds

@@ -42,7 +42,7 @@ func floorOf(i int) time.Duration {
 func (h *histogram) percentile(p float64) time.Duration {
 	rank := uint64(p * float64(h.samples))
 	var seen uint64
-	for i, n := range h.count {
+	for i, n := range &h.count {
 		seen += n
 		if seen > rank && n > 0 {
 			return floorOf(i)

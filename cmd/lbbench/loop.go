@@ -79,10 +79,10 @@ func listen(port int) (fd, bound int, err error) {
 		return 0, 0, err
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, 0, err
 	}
-	if err = unix.Listen(fd, 4096); err != nil {
+	if err := unix.Listen(fd, 4096); err != nil {
 		return 0, 0, err
 	}
 	sa, err := unix.Getsockname(fd)

@@ -114,7 +114,8 @@ func runChild(plan loadPlan) (loadResult, error) {
 		return loadResult{}, fmt.Errorf("load generator: %w: %s", err, errs.String())
 	}
 	var res loadResult
-	return res, json.Unmarshal(out, &res)
+	err = json.Unmarshal(out, &res)
+	return res, err
 }
 
 // holdIdle opens the connections, waits a second, and gives the product's

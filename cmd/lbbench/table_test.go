@@ -21,9 +21,9 @@ func exampleReport() report {
 	}
 	ours, theirs, third := &product{Name: "loadstar"}, &product{Name: "haproxy"}, &product{Name: "caddy"}
 	get := work{Name: "get-64", Doc: "GET", Unit: "request"}
-	for i, cpu := range []time.Duration{18, 30, 16} {
+	for i, cpu := range []time.Duration{18_000, 30_000, 16_000} {
 		r.add(get, ours, sample{
-			Done: 10, CPU: cpu * time.Microsecond, User: 4 * time.Microsecond, Rate: float64(1000 * (i + 1)),
+			Done: 10, CPU: cpu, User: 4 * time.Microsecond, Rate: float64(1000 * (i + 1)),
 			P50: time.Millisecond, P99: 2 * time.Millisecond, Memory: 3 << 20, Busy: 0.5,
 		})
 	}

@@ -80,7 +80,7 @@ func (p *Process) Answers(limit time.Duration, addrs ...string) error {
 			return true
 		})
 		if ended, err := p.Ended(); ended {
-			return fmt.Errorf("%w (%v):\n%s", ErrEnded, err, p.Output())
+			return fmt.Errorf("%w (%w):\n%s", ErrEnded, cause(err), p.Output())
 		}
 		if !ok {
 			return fmt.Errorf("nothing answers on %s after %v:\n%s", addr, limit, p.Output())
@@ -126,4 +126,14 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
+}
+
+var errExit0 = errors.New("exit status 0")
+
+// cause names a good end, too: it is a surprise where a server was expected.
+func cause(err error) error {
+	if err == nil {
+		return errExit0
+	}
+	return err
 }

@@ -1,0 +1,86 @@
+# make          builds bin/loadstar, bin/lbfmt and bin/lbbench
+# make run      serves caddyfile-examples/quickstart.lb in the foreground
+# make test     everything that CI checks
+# make bench    Loadstar, HAProxy, nginx and Caddy side by side
+# make soak     1,000 reloads under load
+
+GO       ?= go
+TEST     ?= ./...
+RELOADS  ?= 1000
+EXAMPLE  ?= caddyfile-examples/quickstart.lb
+VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
+SOURCES   = cmd dsl listener logging modules
+
+.DEFAULT_GOAL := build
+.PHONY: build run test test-short race bench bench-short soak soak-short fmt fmt-check vet lint lb-check tools peers caddy clean
+
+build:
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
+
+run: build
+	bin/loadstar run --config $(EXAMPLE)
+
+# The order is from the fastest answer to the slowest.
+test: fmt-check vet build lb-check race soak-short lint
+
+# Without the race detector, the linter and the soak: for the inner loop.
+test-short: fmt-check vet build
+	$(GO) test -short -timeout 2m $(TEST)
+
+race: peers
+	$(GO) test -race -timeout 5m $(TEST)
+
+fmt-check:
+	@bad=$$(gofmt -l $(SOURCES)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt mends it):"; echo "$$bad"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(LINT) run ./...
+
+# Compiles the linter once; Go keeps it in its build cache.
+tools:
+	$(LINT) version
+
+lb-check: build
+	bin/lbfmt -l caddyfile-examples/*.lb
+	@for f in caddyfile-examples/*.lb; do bin/loadstar check --config $$f || exit 1; done
+
+fmt: build
+	gofmt -w $(SOURCES)
+	bin/lbfmt -w caddyfile-examples/*.lb
+
+bench: build peers caddy
+	@mkdir -p .bench
+	bin/lbbench bench --json .bench/bench.json
+
+bench-short: build peers caddy
+	bin/lbbench bench --short
+
+soak: build
+	bin/lbbench soak --reloads $(RELOADS)
+
+soak-short: build
+	bin/lbbench soak --reloads 60
+
+# HAProxy and nginx are Debian's packages. Whoever may not install them gets a
+# comparison, and oracle tests, without them, and is told so.
+peers:
+	@if command -v haproxy nginx >/dev/null 2>&1 && test -e /usr/lib/nginx/modules/ngx_stream_module.so; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y haproxy nginx-light libnginx-mod-stream; } >/dev/null 2>&1 \
+		|| echo "SKIP: haproxy and nginx could not be installed"; \
+	else echo "SKIP: haproxy and nginx are not installed, and only root may install them"; fi
+
+# Caddy is built from its module, pinned by cmd/lbbench/caddy/go.mod.
+caddy: .bench/caddy
+.bench/caddy: cmd/lbbench/caddy/go.mod
+	@mkdir -p .bench
+	cd cmd/lbbench/caddy && $(GO) build -o ../../../.bench/caddy . || echo "SKIP: caddy could not be built"
+	@touch -c .bench/caddy # go build leaves a file alone that would not change
+
+clean:
+	rm -rf bin .bench
+	$(GO) clean -testcache

@@ -233,6 +233,7 @@ func TestAllocations(t *testing.T) {
 // length, and its quotes and blanks are the format's own.
 func FuzzLine(f *testing.F) {
 	f.Add([]byte("/a\r\nb"), "GET", []byte("SID=\""), []byte("c|{}"), "HTTP/1.1", true)
+	f.Add([]byte("0"), "0", []byte("{"), []byte("0"), "0", true)
 	f.Add([]byte("/#22 \x00"), "", []byte(""), []byte{}, "HTTP/2.0", false)
 	f.Fuzz(func(t *testing.T, uri []byte, method string, cookie, capture []byte, version string, captured bool) {
 		r := sample()
@@ -253,8 +254,15 @@ func FuzzLine(f *testing.F) {
 			if bytes.Count(line, []byte{'"'}) > 2 {
 				t.Fatalf("quotes in %q", line)
 			}
-			if len(line) < maxLine && captured && format == (HTTP{}) &&
-				(bytes.Count(line[:bytes.IndexByte(line, '"')], []byte{'{'}) != 2 || bytes.Count(line[:bytes.IndexByte(line, '"')], []byte{'|'}) != 1) {
+			if len(line) == maxLine || format != (HTTP{}) {
+				continue
+			}
+			// What the client sent adds no blank before the captures, and no
+			// brace or bar in them.
+			rest := bytes.SplitN(line, []byte{' '}, 13)[12]
+			before, _, quoted := bytes.Cut(rest, []byte{'"'})
+			if !quoted || captured && (bytes.Count(before, []byte{'{'}) != 2 || bytes.Count(before, []byte{'|'}) != 1) ||
+				!captured && len(before) != 0 {
 				t.Fatalf("captures in %q", line)
 			}
 		}

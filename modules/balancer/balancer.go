@@ -49,6 +49,12 @@ type Tracker interface {
 	Update(s *upstream.Server)
 }
 
+// Binder is a Picker that chooses by a hash, and may set Ask.Bound.
+type Binder interface {
+	Picker
+	Binds()
+}
+
 // Module is one algorithm: its words after `balance`, and its constructor.
 type Module struct {
 	Spec spec.Word

@@ -22,6 +22,9 @@ func newHashMap(servers []*upstream.Server) hashMap {
 	return hashMap{servers, staticMap(reduce(weights))}
 }
 
+// Binds marks pickers with a hashMap as Binders.
+func (m *hashMap) Binds() {}
+
 // pick looks a hash up and binds the choice to it. The server that failed just
 // now is left for whatever the rest names: a retry at once would meet the same
 // failure.

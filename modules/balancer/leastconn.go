@@ -108,7 +108,9 @@ func (t *tournament) place(s *upstream.Server) int {
 	return i
 }
 
-// Update replays the matches of s, up to one that it neither won nor wins.
+// Update replays the matches of s, all the way up: to stop at one that it neither
+// won nor wins would leave the rest to whoever changed that one, and were he
+// suspended meanwhile, all choices would fall on the same server until he is back.
 func (t *tournament) Update(s *upstream.Server) {
 	i := t.place(s)
 	if i < 0 {
@@ -116,14 +118,8 @@ func (t *tournament) Update(s *upstream.Server) {
 	}
 	t.stamps[i].Store(t.tick.Add(1))
 	for n := (t.size + i) / 2; n > 0; n /= 2 {
-		before := t.nodes[n].Load()
-		after := before
-		for w := t.play(n); w != after; w = t.play(n) {
+		for w := t.play(n); w != t.nodes[n].Load(); w = t.play(n) {
 			t.nodes[n].Store(w)
-			after = w
-		}
-		if before == after && after != uint32(i) {
-			return
 		}
 	}
 }

@@ -57,8 +57,8 @@ func (m *Machine) Verdict() upstream.Verdict {
 	return upstream.Down
 }
 
-// Status gives the progress as HAProxy logs it: "2/3 UP" is two steps from
-// being settled down... counted in the thresholds of the state it is in.
+// Status gives the progress as HAProxy logs it: "2/3 UP" has lost one of three
+// steps, "1/2 DOWN" has passed one of the two probes it needs.
 func (m *Machine) Status() (n, of int) {
 	if m.Counter >= m.Rise {
 		return m.Counter - m.Rise + 1, m.Fall

@@ -213,10 +213,7 @@ func (b *builder) affinity() {
 // rebuildFirst makes the first set, before anybody may see the pool.
 func (p *Pool) rebuildFirst() {
 	set := p.usable()
-	if len(set.servers) > 0 {
-		set.picker = p.policy.Picker(set.servers)
-		set.tracker, _ = set.picker.(balancer.Tracker)
-	}
+	p.arm(set)
 	p.set.Store(set)
 }
 

@@ -47,6 +47,8 @@ type Retry struct {
 type set struct {
 	picker  balancer.Picker  // nil: nothing is usable
 	tracker balancer.Tracker // picker, if it is one
+	binds   bool             // picker may bind a choice to a server
+	grows   bool             // limits grow with the load (minconn)
 	servers []*upstream.Server
 	active  int // usable servers that are no backups
 	backup  int // usable backups

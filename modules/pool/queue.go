@@ -95,7 +95,12 @@ func (p *Pool) enter(w *upstream.Waiter, a *balancer.Ask, r *flow.Record) *flow.
 		p.fillLocked(bound)
 	} else {
 		r.PoolQueue = ahead
-		p.fillAnyLocked(set)
+		// Who stands behind one of the same generation need not look: had
+		// there been a slot, that one would have it. A look costs a walk over
+		// all servers when all are full.
+		if ahead == 0 || set.grows || q.First().Of != upstream.Finder(p) {
+			p.fillAnyLocked(set)
+		}
 	}
 	return nil
 }
@@ -106,7 +111,7 @@ func (p *Pool) bound(set *set, a *balancer.Ask) *upstream.Server {
 	if f := a.Forced; f != nil && f != a.Tried && f.Up() {
 		return f
 	}
-	if set.picker == nil {
+	if !set.binds {
 		return nil
 	}
 	if s := set.picker.Pick(a); s != nil && a.Bound {

@@ -113,10 +113,7 @@ func (p *Pool) rebuild() {
 	if set.active+set.backup == 1 { // nobody to turn to: no trial either
 		p.pardon(set.servers[0])
 	}
-	if len(set.servers) > 0 {
-		set.picker = p.policy.Picker(set.servers)
-		set.tracker, _ = set.picker.(balancer.Tracker)
-	}
+	p.arm(set)
 	p.set.Store(set)
 	if set.picker == nil {
 		p.live.Queue.Expel(nil, p.live)
@@ -128,6 +125,19 @@ func (p *Pool) rebuild() {
 		p.fillLocked(s)
 	}
 	p.live.Queue.Unlock()
+}
+
+// arm gives a set its picker, none if nothing is usable.
+func (p *Pool) arm(set *set) {
+	if len(set.servers) == 0 {
+		return
+	}
+	set.picker = p.policy.Picker(set.servers)
+	set.tracker, _ = set.picker.(balancer.Tracker)
+	_, set.binds = set.picker.(balancer.Binder)
+	for _, s := range set.servers {
+		set.grows = set.grows || s.Minconn > 0
+	}
 }
 
 // pardon ends the ejection of one server, or of all, and counts them.

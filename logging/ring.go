@@ -34,10 +34,10 @@ const slotBytes = 256
 
 // newRing makes a ring of size slots, a power of two.
 func newRing(size int) *ring {
-	r := &ring{slots: make([]slot, size), mask: uint64(size) - 1} //nolint:gosec // size is positive
+	r := &ring{slots: make([]slot, size), mask: uint64(size) - 1}
 	arena := make([]byte, size*slotBytes)
 	for i := range r.slots {
-		r.slots[i].turn.Store(uint64(i)) //nolint:gosec // i is positive
+		r.slots[i].turn.Store(uint64(i))
 		r.slots[i].line = arena[i*slotBytes : i*slotBytes : (i+1)*slotBytes]
 	}
 	return r

@@ -57,7 +57,7 @@ func until(t *testing.T, what string, done func() bool) {
 
 func read(t *testing.T, path string) string {
 	t.Helper()
-	b, err := os.ReadFile(path) //nolint:gosec // the test's own
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestFileOnAFullDisk(t *testing.T) {
 	if stats.Delivered+stats.Dropped != n {
 		t.Errorf("%+v of %d", stats, n)
 	}
-	if got := read(t, path); got != lines(0, int(stats.Delivered)) { //nolint:gosec // small
+	if got := read(t, path); got != lines(0, int(stats.Delivered)) {
 		t.Errorf("%d lines in the file, %d delivered", strings.Count(got, "\n"), stats.Delivered)
 	}
 }
@@ -271,7 +271,7 @@ func TestPipeWithoutAReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tg, err := duplicate(int(w.Fd())) //nolint:gosec // a descriptor
+	tg, err := duplicate(int(w.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestPipeWithoutAReader(t *testing.T) {
 		t.Error(err)
 	}
 	stats = s.Stats()
-	if got := strings.Count(<-text, "\n"); uint64(got) != stats.Delivered || stats.Delivered+stats.Dropped != n { //nolint:gosec // small
+	if got := strings.Count(<-text, "\n"); uint64(got) != stats.Delivered || stats.Delivered+stats.Dropped != n {
 		t.Errorf("%d lines read, %+v of %d", got, stats, n)
 	}
 
@@ -300,7 +300,7 @@ func TestPipeWithoutAReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tg, err = duplicate(int(w.Fd())) //nolint:gosec // a descriptor
+	tg, err = duplicate(int(w.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,12 +52,13 @@ func open(path string) (*target, error) {
 
 // duplicate takes a standard stream.
 func duplicate(fd int) (*target, error) {
-	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) //nolint:gosec // 1 or 2
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, &os.PathError{Op: "dup", Path: fmt.Sprintf("descriptor %d", fd), Err: err}
 	}
 	t := &target{fd: -1}
-	return t, t.take(n)
+	err = t.take(n)
+	return t, err
 }
 
 // take makes fd the descriptor in use, closing the one before.
@@ -162,7 +163,7 @@ func (t *target) write(lines []logging.Line) (int, error) {
 }
 
 func (t *target) poll() error {
-	fds := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLOUT}} //nolint:gosec // a descriptor
+	fds := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLOUT}}
 	n, err := retry(func() (int, error) { return unix.Poll(fds, pollMillis) })
 	if err == nil && n == 0 {
 		return errBlocked

@@ -200,7 +200,7 @@ func fill(t *testing.T, r *flow.Record, m []string) {
 
 type haproxy struct {
 	logs  net.PacketConn
-	ports []net.Addr
+	ports []*net.TCPAddr
 }
 
 func startHAProxy(t *testing.T) *haproxy {
@@ -221,12 +221,12 @@ func startHAProxy(t *testing.T) *haproxy {
 	var files []*os.File
 	for range 4 {
 		l := listen(t)
-		f, err := l.(*net.TCPListener).File()
+		f, err := l.File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close() //nolint:errcheck // a duplicate
-		files, h.ports = append(files, f), append(h.ports, l.Addr())
+		defer f.Close()
+		files, h.ports = append(files, f), append(h.ports, l.Addr().(*net.TCPAddr)) //nolint:errcheck // a TCP listener's
 	}
 	origin := listen(t)
 	go serveOrigin(origin)
@@ -248,9 +248,9 @@ func startHAProxy(t *testing.T) *haproxy {
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
-func listen(t *testing.T) net.Listener {
+func listen(t *testing.T) *net.TCPListener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func serveOrigin(l net.Listener) {
 			return
 		}
 		go func() {
-			defer c.Close() //nolint:errcheck // the test looks at the other end
+			defer c.Close()
 			r := bufio.NewReader(c)
 			request, err := r.ReadString('\n')
 			for line := "x"; err == nil && line != "\r\n"; {
@@ -292,15 +292,15 @@ func serveOrigin(l net.Listener) {
 // log sends one request to a port and gives the line that HAProxy made of it.
 func (h *haproxy) log(t *testing.T, port int, send string) string {
 	t.Helper()
-	c, err := net.Dial("tcp", h.ports[port].String())
+	c, err := net.DialTCP("tcp", nil, h.ports[port])
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // read to its end
+	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = io.WriteString(c, send)
 	if port == streamPort && send != "" {
-		_ = c.(*net.TCPConn).CloseWrite() // else the stream ends by a timeout
+		_ = c.CloseWrite() // else the stream ends by a timeout
 	}
 	_, _ = io.Copy(io.Discard, c)
 	buf := make([]byte, 64<<10)

@@ -136,7 +136,7 @@ func mustDeliverAll(t *testing.T, s logging.Sink, n int) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if got := s.Stats(); got != (logging.Stats{Delivered: uint64(n)}) { //nolint:gosec // n counts lines
+	if got := s.Stats(); got != (logging.Stats{Delivered: uint64(n)}) {
 		t.Errorf("%+v of %d", got, n)
 	}
 }
@@ -221,7 +221,7 @@ func TestSocketReplaced(t *testing.T) {
 				_ = s.Close()
 			}
 			until(t, "all lines", func() bool { return before.count()+after.count() == n })
-			if got := s.Stats(); got != (logging.Stats{Delivered: uint64(n)}) { //nolint:gosec // n counts lines
+			if got := s.Stats(); got != (logging.Stats{Delivered: uint64(n)}) {
 				t.Errorf("%+v of %d", got, n)
 			}
 		})
@@ -260,10 +260,10 @@ func TestSocketBlocked(t *testing.T) {
 		t.Error(err)
 	}
 	stats := s.Stats()
-	if stats.Delivered+stats.Dropped != uint64(n) { //nolint:gosec // n counts lines
+	if stats.Delivered+stats.Dropped != uint64(n) {
 		t.Errorf("%+v of %d", stats, n)
 	}
-	until(t, "what was delivered", func() bool { return d.count() == int(stats.Delivered) }) //nolint:gosec // small
+	until(t, "what was delivered", func() bool { return d.count() == int(stats.Delivered) })
 }
 
 // TestTCPPeerCloses: a daemon that closes the connection between lines, or goes away for a

@@ -1,0 +1,7 @@
+package tunnel
+
+func keptPipes() int {
+	pipes.Lock()
+	defer pipes.Unlock()
+	return len(pipes.free)
+}

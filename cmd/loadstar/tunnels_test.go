@@ -24,7 +24,7 @@ func switching(t *testing.T) int {
 		case r.Method == http.MethodConnect:
 			_, _ = io.WriteString(c, "HTTP/1.1 200 Connected\r\n\r\nhi ")
 		case r.Header.Get("Upgrade") != "":
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\nhi ")
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhi ")
 		default:
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 			return

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -44,8 +45,9 @@ type Address struct {
 	Scheme    string // http, https, tcp, tls
 	Host      string // "", "example.com" or "*.example.com", lower case; for tcp, the IP to bind
 	Port      uint16
-	TLS       bool // TLS is terminated here
-	Automatic bool // the certificate is to be had automatically
+	Path      string // of the unix socket to listen at (unix//path); Host and Port are then empty
+	TLS       bool   // TLS is terminated here
+	Automatic bool   // the certificate is to be had automatically
 	Range     diag.Range
 }
 
@@ -98,6 +100,15 @@ type Value struct {
 	Int   int64  // see spec.Kind
 	Per   int64  // of a Rate: nanoseconds
 	Range diag.Range
+}
+
+// Path gives the file that a value of kind File names: relative to the file it
+// is written in.
+func (v Value) Path() string {
+	if v.Text == "" || filepath.IsAbs(v.Text) || v.Range.File == "" {
+		return v.Text
+	}
+	return filepath.Join(filepath.Dir(v.Range.File), v.Text)
 }
 
 // Option finds an option by name; nil if absent (and without default).

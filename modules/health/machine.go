@@ -8,8 +8,8 @@ import (
 
 // Machine is the rise/fall machine: a counter from 0 to rise+fall-1, up while
 // it is at least rise (HAProxy's check->health). A failure takes one, and what
-// falls below rise becomes 0; a success adds one, and reaching rise jumps to the
-// maximum. So fall failures in a row bring a settled server down, and rise
+// falls below rise becomes 0; a success adds one, and at rise or above it jumps to
+// the maximum. So fall failures in a row bring a settled server down, and rise
 // successes in a row bring it back.
 type Machine struct {
 	Rise, Fall int
@@ -37,7 +37,7 @@ func (m *Machine) Note(ok bool) upstream.Verdict {
 	switch {
 	case ok && m.Counter < m.max():
 		m.Counter++
-		if m.Counter == m.Rise {
+		if m.Counter >= m.Rise {
 			m.Counter = m.max()
 		}
 	case !ok && m.Counter > 0:

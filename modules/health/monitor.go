@@ -96,7 +96,7 @@ func (m *Monitor) run() {
 	v := m.machine.Note(err == nil)
 	n, of := m.machine.Status()
 	m.Live.SetCounter(m.machine.Counter)
-	m.timer.Reset(max(0, m.Settings.Next(&m.machine)-took))
+	next := max(0, m.Settings.Next(&m.machine)-took)
 	m.mu.Unlock()
 
 	why := fmt.Sprintf("reason: %s, check duration: %dms", r, took.Milliseconds())
@@ -107,7 +107,14 @@ func (m *Monitor) run() {
 		}
 		m.Log.Debug(fmt.Sprintf("Health check for server %s %s, %s, status: %d/%d %s.", m.Target.Name, word, why, n, of, v))
 	}
-	m.Live.SetVerdict(v, why)
+	m.Live.Judge(m, v, why)
+
+	// Only now, so that verdicts are told one after another.
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.timer != nil && ctx == m.ctx {
+		m.timer.Reset(next)
+	}
 }
 
 // connect bounds the time to connect by the interval (HAProxy manual, "timeout check").

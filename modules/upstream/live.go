@@ -104,10 +104,23 @@ func (l *Live) Ramp() int {
 // SetVerdict stores a verdict and tells the subscribers, if it is a new one. A
 // server that comes up starts with a clean slate for passive ejection.
 func (l *Live) SetVerdict(v Verdict, why string) (changed bool) {
-	if Verdict(l.verdict.Swap(int32(v))) == v {
+	l.mu.Lock()
+	owner := l.owner
+	l.mu.Unlock()
+	return l.Judge(owner, v, why)
+}
+
+// Judge is SetVerdict by one who may have lost the right to speak for the server:
+// it does nothing unless Own named by last.
+func (l *Live) Judge(by any, v Verdict, why string) (changed bool) {
+	l.mu.Lock()
+	if l.owner != by || Verdict(l.verdict.Load()) == v {
+		l.mu.Unlock()
 		return false
 	}
+	l.verdict.Store(int32(v))
 	l.changed.Store(flow.Now())
+	l.mu.Unlock()
 	if v == Up {
 		l.breaker.reset()
 	}

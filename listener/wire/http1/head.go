@@ -45,14 +45,14 @@ func in(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
 // h's base is buf. Hop-by-hop fields are noted in the Head and left out of h.
 func (hd *Head) fields(buf []byte, at, limit int, h *flow.Header) error {
 	hd.ContentLength = -1
-	for at < len(buf)-2 {
+	for lines := 0; at < len(buf)-2; lines++ {
 		end := at + bytes.IndexByte(buf[at:], '\n') - 1 // HeadEnd saw CR LF
 		i, alias := at, false
 		for token[buf[i]] {
 			alias = alias || buf[i] == '_'
 			i++
 		}
-		if buf[i] != ':' || i == at {
+		if buf[i] != ':' || i == at || i-at > maxName {
 			if buf[at] == ' ' || buf[at] == '\t' {
 				return errFold
 			}
@@ -68,7 +68,7 @@ func (hd *Head) fields(buf []byte, at, limit int, h *flow.Header) error {
 		if !cleanValue(buf[from:to]) {
 			return errFieldValue
 		}
-		if h.Len() >= limit {
+		if lines >= limit {
 			return errFields
 		}
 		id := flow.LookupBytes(buf[at:i])
@@ -81,10 +81,13 @@ func (hd *Head) fields(buf []byte, at, limit int, h *flow.Header) error {
 		at = end + 2
 	}
 	if hd.connNames {
-		hd.removeNamed(buf, h)
+		return hd.removeNamed(buf, limit, h)
 	}
 	return nil
 }
+
+// maxName is what a flow.Header can hold of a name.
+const maxName = 1<<16 - 1
 
 // note takes in the fields that frame the message or manage the connection.
 func (hd *Head) note(id flow.ID, v []byte) error {
@@ -139,8 +142,10 @@ func (hd *Head) connection(v []byte) {
 }
 
 // removeNamed deletes the fields that Connection names. The Connection fields
-// are no longer in h, so the head is read once more; this is rare.
-func (hd *Head) removeNamed(buf []byte, h *flow.Header) {
+// are no longer in h, so the head is read once more; this is rare. Each name
+// costs a walk over the fields, so there may be no more of them than of fields.
+func (hd *Head) removeNamed(buf []byte, limit int, h *flow.Header) error {
+	names := 0
 	for line := range bytes.SplitSeq(buf, []byte("\r\n")) {
 		name, v, ok := bytes.Cut(line, []byte(":"))
 		if !ok || flow.LookupBytes(name) != flow.FieldConnection {
@@ -148,11 +153,16 @@ func (hd *Head) removeNamed(buf []byte, h *flow.Header) {
 		}
 		for len(v) > 0 {
 			var t []byte
-			if t, v = cutToken(v); len(t) > 0 && !in(guarded, flow.LookupBytes(t)) {
-				h.Del(string(t))
+			if t, v = cutToken(v); len(t) == 0 || in(guarded, flow.LookupBytes(t)) {
+				continue
 			}
+			if names++; names > limit {
+				return errFields
+			}
+			h.Del(string(t))
 		}
 	}
+	return nil
 }
 
 // cutToken takes the first element of a comma-separated list.

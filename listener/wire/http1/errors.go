@@ -37,6 +37,7 @@ var (
 	errLengthAndTE    = bad("Content-Length beside Transfer-Encoding")
 	errCoding         = bad("Transfer-Encoding other than chunked")
 	errCoding10       = bad("Transfer-Encoding in HTTP/1.0")
+	errConnectBody    = bad("CONNECT with a body")
 	errExpect         = &SyntaxError{Status: 417, Reason: "unknown expectation"}
 	errFields         = &SyntaxError{Status: 431, Reason: "too many header fields"}
 	errStatusLine     = bad("malformed status line")

@@ -194,6 +194,16 @@ func (hd *Head) frameRequest(r *flow.Request) error {
 		r.Header.DelID(flow.FieldExpect)
 	}
 	r.Expect = hd.Expect
+	if r.ContentLength != 0 {
+		// A server may ignore an upgrade (RFC 9110 §7.8), and one whose
+		// request has a body would leave the tunnel's start in doubt. To
+		// CONNECT a body means nothing (RFC 9110 §9.3.6): what follows could
+		// be read as it or as the tunnel.
+		if r.Method == "CONNECT" {
+			return errConnectBody
+		}
+		return nil
+	}
 	hd.settleUpgrade()
 	r.Upgrade = hd.Upgrade
 	return nil

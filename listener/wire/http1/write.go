@@ -21,14 +21,15 @@ func AppendRequest(dst []byte, r *flow.Request, host string) []byte {
 		dst = append(dst, '\r', '\n')
 	}
 	skip := uint64(hop)
-	if r.ContentLength <= 0 && !(r.ContentLength == 0 && r.Header.HasID(flow.FieldContentLength)) {
+	announced := announces(&r.Header, r.ContentLength)
+	if !announced {
 		skip |= 1 << flow.FieldContentLength
 	}
 	dst = appendFields(dst, &r.Header, skip)
 	switch {
 	case r.ContentLength < 0:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
-	case r.ContentLength > 0 && !r.Header.HasID(flow.FieldContentLength):
+	case r.ContentLength > 0 && !announced:
 		dst = appendLength(dst, r.ContentLength)
 	}
 	if len(r.Upgrade) > 0 {
@@ -60,11 +61,12 @@ func AppendResponse(dst []byte, r *flow.Response, f AnswerFraming) []byte {
 	}
 	dst = append(dst, '\r', '\n')
 	skip := uint64(hop)
-	if f.Length < 0 {
+	announced := announces(&r.Header, f.Length)
+	if !announced {
 		skip |= 1 << flow.FieldContentLength
 	}
 	dst = appendFields(dst, &r.Header, skip)
-	if f.Length >= 0 && !r.Header.HasID(flow.FieldContentLength) {
+	if f.Length >= 0 && !announced {
 		dst = appendLength(dst, f.Length)
 	}
 	if f.Chunked {
@@ -104,6 +106,25 @@ func appendFields(dst []byte, h *flow.Header, skip uint64) []byte {
 		dst = append(append(dst, value...), '\r', '\n')
 	}
 	return dst
+}
+
+// announces reports whether the header says, once, that the body has n bytes.
+// What frames a message is how many bytes will be sent, whatever a module has
+// put into the header.
+func announces(h *flow.Header, n int64) bool {
+	said := false
+	for i := range h.Len() {
+		id, _, value, _ := h.At(i)
+		if id != flow.FieldContentLength {
+			continue
+		}
+		v, ok := parseLength(value)
+		if !ok || v != n || said {
+			return false
+		}
+		said = true
+	}
+	return said
 }
 
 func appendLength(dst []byte, n int64) []byte {

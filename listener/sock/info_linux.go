@@ -27,9 +27,8 @@ func Acked(rc syscall.RawConn) int64 {
 func Stale(rc syscall.RawConn) bool {
 	stale := true
 	err := rc.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		stale = err != syscall.EAGAIN
+		var one [1]byte
+		stale = !Quiet(fd, one[:])
 	})
 	return stale || err != nil
 }

@@ -11,9 +11,8 @@ func Acked(syscall.RawConn) int64 { return -1 }
 func Stale(rc syscall.RawConn) bool {
 	stale := true
 	err := rc.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		stale = err != syscall.EAGAIN
+		var one [1]byte
+		stale = !Quiet(fd, one[:])
 	})
 	return stale || err != nil
 }

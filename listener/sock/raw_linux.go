@@ -20,6 +20,15 @@ func read(fd uintptr, p []byte) (int, error) {
 	return int(n), nil
 }
 
+// peek is read, with the bytes left where they are.
+func peek(fd uintptr, p []byte) (int, error) {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	if e != 0 {
+		return 0, errno(e)
+	}
+	return int(n), nil
+}
+
 func write(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -22,8 +22,14 @@ func writev(fd uintptr, a, b []byte) (int, error) {
 		return n, err
 	}
 	m, err := write(fd, b)
-	if err == syscall.EAGAIN {
+	if err == syscall.EAGAIN || err == syscall.EINTR { // a has left: this is a short count
 		err = nil
 	}
 	return n + m, err
+}
+
+// peek is read, with the bytes left where they are.
+func peek(fd uintptr, p []byte) (int, error) {
+	n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return max(n, 0), err
 }

@@ -52,6 +52,20 @@ func Writev(fd uintptr, a, b []byte) (int, error) {
 	}
 }
 
+// Quiet reports whether nothing has come in: neither bytes, nor the end of the
+// stream, nor an error. one is room for one byte.
+func Quiet(fd uintptr, one []byte) bool {
+	for {
+		switch _, err := peek(fd, one[:1]); err {
+		case syscall.EINTR:
+		case ErrAgain:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
 // Raw gives the RawConn of a connection, nil if it has no descriptor.
 func Raw(c net.Conn) syscall.RawConn {
 	sc, ok := c.(syscall.Conn)

@@ -86,6 +86,20 @@ func (h *Header) At(i int) (id ID, name, value []byte, ok bool) {
 	return f.id, a[f.name : f.name+uint32(f.nameLen)], a[f.value : f.value+f.valueLen], true
 }
 
+// IDAt gives the ID of field i, Unknown for names without one, and neither for
+// a deleted field. It is small enough to be inlined in walks over the whole header.
+func (h *Header) IDAt(i int) ID { return h.fields[i].id }
+
+// NameAt gives the name of field i.
+func (h *Header) NameAt(i int) []byte {
+	f := &h.fields[i]
+	a := h.base
+	if f.spilled {
+		a = h.spill
+	}
+	return a[f.name : f.name+uint32(f.nameLen)]
+}
+
 // All walks the fields in order.
 func (h *Header) All() iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {

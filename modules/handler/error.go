@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -39,7 +38,7 @@ var Error = Module{
 		},
 	},
 	New: func(n *config.Node, env *Env) (flow.Handler, error) {
-		statuses, err := parseStatuses(n.Text(0))
+		statuses, err := errorStatuses(n.Text(0))
 		if err != nil {
 			return nil, err
 		}
@@ -50,15 +49,20 @@ var Error = Module{
 		if env.Errors.pages == nil {
 			env.Errors.pages = make(map[int]*page)
 		}
-		for _, s := range statuses {
-			env.Errors.pages[s] = p
+		for _, r := range statuses {
+			for s := r.From; s <= r.To; s++ {
+				env.Errors.pages[s] = p
+			}
 		}
 		return nil, nil
 	},
 }
 
 func newPage(n *config.Node) (*page, error) {
-	file, body := n.OptionText("file"), n.Text(1)
+	file, body := "", n.Text(1)
+	if o := n.Option("file"); o != nil && len(o.Args) > 0 {
+		file = o.Args[0].Path()
+	}
 	if (file == "") == (body == "") {
 		return nil, errors.New(`error takes either a body or a file: error 503 "<h1>Back soon</h1>", error 503 file down.html`)
 	}
@@ -78,9 +82,6 @@ func newPage(n *config.Node) (*page, error) {
 			p.text = t
 		}
 		return p, checkValue(p.contentType)
-	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(filepath.Dir(n.Range.File), file)
 	}
 	if p.contentType == "" {
 		p.contentType = mediaType(file)
@@ -129,29 +130,16 @@ func mediaType(file string) string {
 	}
 }
 
-// parseStatuses reads 503, 502-504, 5xx and lists of them with commas; only
-// statuses of errors make sense here.
-func parseStatuses(text string) ([]int, error) {
-	var out []int
-	for _, s := range strings.Split(text, ",") {
-		lo, hi, isRange := strings.Cut(s, "-")
-		if c, ok := strings.CutSuffix(s, "xx"); ok {
-			lo, hi, isRange = c+"00", c+"99", true
-		}
-		from, err1 := strconv.Atoi(lo)
-		to, err2 := from, error(nil)
-		if isRange {
-			to, err2 = strconv.Atoi(hi)
-		}
-		if err1 != nil || err2 != nil || from > to {
-			return nil, fmt.Errorf("%q is no set of statuses: write 503, 502-504 or 5xx", s)
-		}
-		if from < 400 || to > 599 {
-			return nil, fmt.Errorf("%s: the statuses of errors are 400 to 599", s)
-		}
-		for ; from <= to; from++ {
-			out = append(out, from)
+// errorStatuses reads a set of statuses; only those of errors make sense here.
+func errorStatuses(text string) ([]spec.StatusRange, error) {
+	set, err := spec.ParseStatuses(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range set {
+		if r.From < 400 {
+			return nil, fmt.Errorf("%d is no status of an error: they are 400 to 599", r.From)
 		}
 	}
-	return out, nil
+	return set, nil
 }

@@ -109,22 +109,7 @@ func (f *Forwarded) Apply(x *flow.Exchange) {
 	peer := x.Conn.Client.Addr().Unmap().WithZone("")
 	keep := f.Mode == ForwardAppend || f.Trusted != nil && f.Trusted.Contains(peer)
 	h := &x.Req.Header
-	last, seen := -1, uint64(0)
-	for i := range h.Len() {
-		id, name, _, ok := h.At(i)
-		switch {
-		case !ok:
-		case id == flow.Unknown && bytes.IndexByte(name, '_') >= 0 && aliases(name):
-			h.DelAt(i)
-		case family>>id&1 == 0 && !f.isFor(id, name):
-		case !keep:
-			h.DelAt(i)
-		case f.isFor(id, name):
-			last = i
-		default:
-			seen |= 1 << id
-		}
-	}
+	last, seen := f.sift(h, keep)
 	if (last < 0 || !f.IfNone) && (f.Except == nil || !f.Except.Contains(peer)) {
 		f.addFor(h, last, peer)
 	}
@@ -138,6 +123,37 @@ func (f *Forwarded) Apply(x *flow.Exchange) {
 	if seen>>flow.FieldXForwardedHost&1 == 0 && len(x.Req.Authority) > 0 {
 		h.AddID(flow.FieldXForwardedHost, x.Req.Authority)
 	}
+}
+
+// sift removes what must not pass. Of what is kept it gives the last list of
+// clients, -1 if there is none, and the others of the family as bits by ID.
+func (f *Forwarded) sift(h *flow.Header, keep bool) (last int, seen uint64) {
+	last = -1
+	for i := range h.Len() {
+		id := h.IDAt(i)
+		switch {
+		case id == flow.Unknown:
+			name := h.NameAt(i)
+			if f.Header != "" && f.isFor(id, name) {
+				break
+			}
+			if bytes.IndexByte(name, '_') >= 0 && aliases(name) {
+				h.DelAt(i)
+			}
+			continue
+		case family>>id&1 == 0 && (id != f.id || f.Header == ""):
+			continue
+		}
+		switch {
+		case !keep:
+			h.DelAt(i)
+		case f.isFor(id, nil), id == flow.Unknown:
+			last = i
+		default:
+			seen |= 1 << id
+		}
+	}
+	return last, seen
 }
 
 var http, https = []byte("http"), []byte("https")

@@ -143,6 +143,7 @@ var (
 
 // head has a whole head in the buffer at c.r, c.scanned bytes long.
 func (c *conn) head() error {
+	c.scanned = 0 // of an interim answer before this one
 	if c.w > c.r {
 		end, next, err := wire.HeadEnd(c.buf[c.r:c.w], 0)
 		if c.scanned = end; err != nil || end > 0 {

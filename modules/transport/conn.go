@@ -120,7 +120,6 @@ func (c *conn) ready(fd uintptr) bool {
 			c.err = wire.ErrHeadTooLarge
 			return true
 		}
-		room := len(c.buf) - c.w
 		n, err := sock.Read(fd, c.buf[c.w:])
 		switch {
 		case err == sock.ErrAgain:
@@ -138,12 +137,11 @@ func (c *conn) ready(fd uintptr) bool {
 			c.scanned, c.err = end, err
 			return true
 		}
+		// Half a head: read on until the socket says that it is empty. Its
+		// end may have come with the bytes, in one edge of the poller.
 		if c.scanned = next; next > headLimit {
 			c.err = wire.ErrHeadTooLarge
 			return true
-		}
-		if n < room {
-			return false
 		}
 	}
 }

@@ -111,10 +111,10 @@ func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 		if err == nil {
 			err = wire.ParseResponse(c.buf[c.r:c.r+c.scanned:c.r+c.scanned], fieldLimit, &x.Resp, &c.hd)
 		}
-		if err == nil && interim > maxInterim {
+		if err == nil && interim >= maxInterim && x.Resp.Status < 200 {
 			err = errInterim
 		}
-		if err == nil && x.Resp.Status == 101 && len(x.Req.Upgrade) == 0 {
+		if err == nil && x.Resp.Status == 101 && (len(x.Req.Upgrade) == 0 || len(c.hd.Upgrade) == 0) {
 			err = errSwitch
 		}
 		if err != nil {
@@ -138,7 +138,7 @@ func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 
 var (
 	errInterim = &wire.SyntaxError{Status: 502, Reason: "too many interim answers"}
-	errSwitch  = &wire.SyntaxError{Status: 502, Reason: "101 that nobody asked for"}
+	errSwitch  = &wire.SyntaxError{Status: 502, Reason: "101 that nobody asked for, or to no protocol"}
 )
 
 // head has a whole head in the buffer at c.r, c.scanned bytes long.
@@ -202,6 +202,9 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 		}
 	}
 	c.end(false)
+	// What was read of an answer dies with the buffer it lies in.
+	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = 0, nil, -1
+	x.Resp.Header.Reset(nil)
 	return fault
 }
 

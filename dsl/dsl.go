@@ -50,7 +50,7 @@ func Load(file string, src []byte, opt Options) (*config.Config, *Sources, diag.
 		var err error
 		if src, err = readMain(file); err != nil {
 			var errs diag.List
-			errs.Add(diag.Range{File: file}, "unreadable-file", "%s", reason(err))
+			errs.Add(diag.Range{File: file}, "unreadable-file", "%s", check.Reason(err))
 			return nil, sources, errs
 		}
 	}
@@ -112,15 +112,6 @@ func tidy(list diag.List, file string) diag.List {
 		Severity: diag.Info, Range: diag.Range{File: file}, Rule: "more",
 		Message: fmt.Sprintf("%d more diagnostics are not shown", all-MaxShown),
 	})
-}
-
-// reason says why a file could not be read, without repeating its name.
-func reason(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return "the file cannot be read: " + path.Err.Error()
-	}
-	return err.Error()
 }
 
 // recorder keeps the texts of the files that it reads.

@@ -34,24 +34,24 @@ func (r *reader) plan(f *frame, specs []spec.Arg) plan {
 		n := 0
 		switch {
 		case a.Kind == spec.PoolRef && len(left) > 0 && isAddress(left[0].text):
-			for n < room && isAddress(left[n].text) {
-				p.complete = p.complete && accepts(a, left[n].text)
+			for n < room { // what is no address is reported as one
+				p.complete = p.complete && accepts(a, left[n])
 				n++
 			}
 		case a.Variadic:
 			for n < room && !r.misspelt(f, a, left[n]) {
-				p.complete = p.complete && accepts(a, left[n].text)
+				p.complete = p.complete && accepts(a, left[n])
 				n++
 			}
 			p.complete = p.complete && (n > 0 || a.Optional)
 		case !a.Optional:
-			if len(left) > 0 && !(f.names(left[0]) && !accepts(a, left[0].text)) {
-				p.complete = p.complete && accepts(a, left[0].text)
+			if len(left) > 0 && !(f.names(left[0]) && !accepts(a, left[0])) {
+				p.complete = p.complete && accepts(a, left[0])
 				n = 1
 			} else {
 				p.complete = false
 			}
-		case room > 0 && accepts(a, left[0].text) && !r.misspelt(f, a, left[0]):
+		case room > 0 && accepts(a, left[0]) && !r.misspelt(f, a, left[0]):
 			n = 1
 		case room > 0 && p.refused < 0:
 			p.refused = k
@@ -73,7 +73,7 @@ func (r *reader) misspelt(f *frame, a *spec.Arg, w word) bool {
 	if !w.plain || a.Kind == spec.PoolRef {
 		return false
 	}
-	if !accepts(a, w.text) {
+	if !accepts(a, w) {
 		return nearest(w.text, f.optionNames()) != ""
 	}
 	if !anyText(a.Kind) || len(w.text) < 5 || !a.Optional {
@@ -115,7 +115,7 @@ func (r *reader) args(f *frame) {
 			values = append(values, r.pool(f, taken)...)
 		case len(taken) > 0:
 			for _, w := range taken {
-				values = append(values, r.c.value(a, w, r.sc))
+				values = append(values, r.value(f, a, w))
 			}
 		case !a.Optional:
 			r.missing(f, a)
@@ -130,10 +130,23 @@ func (r *reader) args(f *frame) {
 		given = len(values)
 	}
 	if w, ok := r.peek(); ok && p.refused >= 0 && p.takes[p.refused] == 0 && !f.names(w) && nearest(w.text, f.optionNames()) == "" {
-		r.c.value(&specs[p.refused], w, r.sc) // says what it should have been
+		r.value(f, &specs[p.refused], w) // says what it should have been
 		r.i++
 	}
 	f.node.Args = values[:given]
+}
+
+// value reads one value. In messages the argument of a word that has only one
+// goes by the word's name: "weight must be…", not "N must be…".
+func (r *reader) value(f *frame, a *spec.Arg, w word) config.Value {
+	if len(f.args()) == 1 && a.Kind != spec.Status && a.Kind != spec.Port {
+		if _, p := parse(a, w.text); p.text != "" {
+			named := *a
+			named.Name = f.word.Name
+			a = &named
+		}
+	}
+	return r.c.value(a, w, r.sc)
 }
 
 func (r *reader) missing(f *frame, a *spec.Arg) {

@@ -72,6 +72,7 @@ type checker struct {
 	poolUses    []word
 	inline      []config.Pool
 	inlineCount map[string]int // by the site's name
+	matchers    []*matcher     // of all sites
 	snippets    map[string]*snippet
 	snipNames   []string
 	parsed      map[string]*syntax.File

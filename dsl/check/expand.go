@@ -44,6 +44,8 @@ type word struct {
 	// bare says that it was written without quotes and does not begin with
 	// something substituted: it may then be a path for a matcher.
 	bare bool
+	// bad says that something wrong with it was reported already.
+	bad bool
 	place
 }
 

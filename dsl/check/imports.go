@@ -1,6 +1,8 @@
 package check
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -21,6 +23,15 @@ type Files interface {
 // isFile tells the name of a file from that of a snippet, which can hold none
 // of these.
 func isFile(name string) bool { return strings.ContainsAny(name, `/\.*?[`) }
+
+// Reason says why a file could not be read, without repeating its name.
+func Reason(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return "the file cannot be read: " + err.Error()
+}
 
 // importInto replaces `import NAME [ARGS…]` or `import FILE` by what it brings.
 func (c *checker) importInto(out []stmt, st stmt) []stmt {
@@ -141,7 +152,7 @@ func (c *checker) parse(what word, name string) *syntax.File {
 	c.parsed[name] = nil // do not report it twice
 	src, err := c.opt.Files.ReadFile(name)
 	if err != nil {
-		c.errorf(what.place, "import-failed", "%v", err)
+		c.errorf(what.place, "import-failed", "%q: %s", name, Reason(err))
 		return nil
 	}
 	f, errs := syntax.Parse(name, src)

@@ -100,9 +100,7 @@ func (c *checker) keepMatchers(sc scope, up *names) {
 	}
 	for _, m := range sc.names.order {
 		c.resolve(m, sc)
-		if !m.used {
-			c.warnf(m.at, "unused-name", "the matcher @%s is never used", m.name)
-		}
+		c.matchers = append(c.matchers, m)
 		sc.site.Matchers = append(sc.site.Matchers, config.Matcher{Name: m.name, Expr: m.expr, Used: m.used, Range: m.at.rng})
 	}
 }

@@ -86,7 +86,7 @@ func (c *checker) checkServerAddress(n *config.Node, at place) {
 		}
 		if strings.HasPrefix(v.Text, ":") {
 			c.errorf(place{v.Range, at.from}, "bad-value", "the address of a server needs a host, as in 127.0.0.1%s", v.Text)
-		} else if _, port, _ := splitPort(v.Text); strings.Trim(port, "0") == "" {
+		} else if _, port, _ := splitPort(v.Text); port != "" && strings.Trim(port, "0") == "" {
 			c.errorf(place{v.Range, at.from}, "bad-value", "a server cannot listen at port 0")
 		}
 	}
@@ -134,8 +134,13 @@ func (c *checker) resolvePools() {
 
 // warnUnused warns of what is defined and never used.
 func (c *checker) warnUnused() {
-	if c.broken {
-		return
+	if c.broken || c.errs.HasErrors() {
+		return // what is unused then is often only misspelt where it is used
+	}
+	for _, m := range c.matchers {
+		if !m.used {
+			c.warnf(m.at, "unused-name", "the matcher @%s is never used", m.name)
+		}
 	}
 	for _, name := range c.poolNames {
 		if p := c.pools[name]; !p.used {

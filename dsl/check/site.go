@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ func (c *checker) siteBlock(st stmt) {
 		sc.where = spec.InTCPSite
 	}
 	site.Body = c.body(c.expand(st.block.Statements, st.from), sc)
+	slices.SortStableFunc(site.Matchers, func(a, b config.Matcher) int {
+		return cmp.Or(cmp.Compare(a.Range.File, b.Range.File), cmp.Compare(a.Range.Start.Offset, b.Range.Start.Offset))
+	})
 	c.fillDefaults(&site.Body, sc.where, site.Range)
 }
 

@@ -25,6 +25,7 @@ func (c *checker) substitute(to []word, w *syntax.Word, o *origin) []word {
 			if a, ok := c.argument(out, arg); ok {
 				return append(to, a)
 			}
+			out.bad = true
 			return append(to, out)
 		}
 	}
@@ -37,7 +38,7 @@ func (c *checker) substitute(to []word, w *syntax.Word, o *origin) []word {
 		}
 		b.WriteString(rest[:i])
 		rest = rest[i:]
-		n, value, env := c.brace(rest, out)
+		n, value, env := c.brace(rest, &out)
 		if n == 0 {
 			b.WriteByte('{')
 			rest = rest[1:]
@@ -66,7 +67,7 @@ func wholeArg(text string) string {
 
 // brace looks at a text that begins with {: how many bytes of it are to be
 // replaced (0: none), and by what.
-func (c *checker) brace(text string, w word) (n int, value string, env bool) {
+func (c *checker) brace(text string, w *word) (n int, value string, env bool) {
 	switch {
 	case strings.HasPrefix(text, "{$"):
 		n, value = c.variable(text, w)
@@ -76,7 +77,8 @@ func (c *checker) brace(text string, w word) (n int, value string, env bool) {
 		if end < 0 {
 			return 0, "", false
 		}
-		a, _ := c.argument(w, text[len("{args."):end])
+		a, ok := c.argument(*w, text[len("{args."):end])
+		w.bad = w.bad || !ok
 		return end + 1, a.text, false
 	default:
 		return 0, "", false
@@ -100,22 +102,31 @@ func (c *checker) argument(w word, n string) (word, bool) {
 		return w, false
 	}
 	if i >= len(o.args) {
-		c.errorf(w.place, "undefined-argument", "%s is given %d arguments here, so there is no {args.%d}", o.what, len(o.args), i)
+		c.errorf(w.place, "undefined-argument", "%s is given %s here, so there is no {args.%d}", o.what, count(len(o.args), "argument"), i)
 		return w, false
 	}
 	return o.args[i], true
 }
 
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
 // variable reads {$NAME} or {$NAME:default} at the start of a text.
-func (c *checker) variable(text string, w word) (n int, value string) {
+func (c *checker) variable(text string, w *word) (n int, value string) {
 	end := closing(text)
 	if end < 0 {
+		w.bad = true
 		d := c.errorf(w.place, "bad-variable", "`{$` is not closed")
 		d.Help = []string{"a variable is written {$NAME} or {$NAME:default}; a default with blanks needs quotes around the whole word"}
 		return len(text), ""
 	}
 	name, fallback, has := strings.Cut(text[2:end], ":")
 	if !isName(name) {
+		w.bad = true
 		d := c.errorf(w.place, "bad-variable", "%q is no name of a variable", name)
 		d.Help = []string{"a variable is written {$NAME} or {$NAME:default}"}
 		return end + 1, ""
@@ -126,6 +137,7 @@ func (c *checker) variable(text string, w word) (n int, value string) {
 		}
 	}
 	if !has {
+		w.bad = true
 		d := c.errorf(w.place, "undefined-variable", "the environment has no %s", name)
 		d.Help = []string{"a default can be given: {$" + name + ":default}"}
 	}

@@ -140,7 +140,7 @@ func (c *checker) processBlock(st stmt, first bool) {
 	c.optionSeen = true
 	if !first {
 		d := c.errorf(st.place, "misplaced-block", "the block of global options must be the first")
-		d.Help = append(d.Help, "a block that is no global one begins with an address, or `pool NAME`")
+		d.Help = append(d.Help, "the `{` of a site or a pool stands on the same line as its name")
 		return
 	}
 	c.config.Process = c.body(c.expand(st.block.Statements, st.from), scope{where: spec.InProcess})

@@ -28,6 +28,9 @@ func bad(format string, args ...any) problem {
 func (c *checker) value(a *spec.Arg, w word, sc scope) config.Value {
 	v, p := parse(a, w.text)
 	v.Range = w.rng
+	if w.bad {
+		return v
+	}
 	if p.text == "" && a.Kind == spec.Template {
 		p = c.placeholders(w.text, sc)
 	}
@@ -42,11 +45,11 @@ func (c *checker) value(a *spec.Arg, w word, sc scope) config.Value {
 }
 
 // accepts reports whether a text could be a value of the argument.
-func accepts(a *spec.Arg, text string) bool {
-	if anyText(a.Kind) {
+func accepts(a *spec.Arg, w word) bool {
+	if anyText(a.Kind) || w.bad {
 		return true
 	}
-	_, p := parse(a, text)
+	_, p := parse(a, w.text)
 	return !p.refuses() || p.rule == "out-of-range" || p.rule == "bare-number"
 }
 
@@ -81,10 +84,14 @@ func parse(a *spec.Arg, text string) (config.Value, problem) {
 		v.Int, v.Per, p = parseRate(text)
 		return v, bounded(a, v.Int, p)
 	case spec.Port:
-		v.Int, p = parseInt(text)
+		if v.Int, p = parseInt(text); p.text != "" {
+			p = bad("%q is no port: write a number from 1 to 65535", text)
+		}
 		return v, bounded(&spec.Arg{Name: a.Name, Kind: spec.Int, Min: max(1, a.Min), Max: 65535}, v.Int, p)
 	case spec.Status:
-		v.Int, p = parseInt(text)
+		if v.Int, p = parseInt(text); p.text != "" {
+			p = bad("%q is no HTTP status", text)
+		}
 		return v, bounded(&spec.Arg{Name: a.Name, Kind: spec.Int, Min: max(100, a.Min), Max: min(599, maxOr(a.Max, 599))}, v.Int, p)
 	case spec.Statuses:
 		if _, err := spec.ParseStatuses(text); err != nil {

@@ -23,64 +23,63 @@ type openBrace struct {
 	column int // of the first word of its line
 }
 
-// settleLine decides which words of the line are braces, mends what is wrong
-// with them, and hands the line on.
+// settleLine decides which words of the line are braces and hands the line on.
+// A brace at a wrong place is reported, once a line, and then taken as what it
+// was meant to be.
 func (s *scanner) settleLine() {
 	words := s.line
-	for len(words) > 0 && words[0].Value == "}" {
-		s.closeBlock(words[0])
-		if words = words[1:]; len(words) > 0 {
-			s.errorf(s.span(words[0]), "syntax", "`}` must stand alone on its line")
+	if len(words) > 0 && words[0].Value != "}" {
+		s.suspectFrom(words[0].Pos.Column)
+	}
+	reported := false
+	for len(words) > 0 {
+		i := braceIn(words)
+		if i < 0 {
+			s.emitLine(words, s.splitBrace(&words[len(words)-1]))
+			return
 		}
-	}
-	if len(words) == 0 {
-		return
-	}
-	s.suspectFrom(words[0].Pos.Column)
-	var brace, closing *lexer.Token
-	last := len(words) - 1
-	if words[last].Value == "{" {
-		brace, words = &words[last], words[:last]
-	} else if lacksBlank(words[last].Value) {
-		brace = s.splitBrace(&words[last])
-	}
-	for i := range words {
-		if v := words[i].Value; v == "{" || v == "}" {
-			brace, closing = s.strayBrace(s.line, words, i)
-			words = words[:i]
-			break
+		brace := words[i]
+		if brace.Value == "{" {
+			if i < len(words)-1 && !reported {
+				d := s.errorf(s.span(brace), "syntax", "`{` must be the last word of its line")
+				d.Help = []string{"each directive of a block stands on a line of its own, and so does `}`"}
+				reported = true
+			}
+			s.emitLine(words[:i], &brace)
+		} else {
+			if len(words) > 1 && !reported {
+				s.errorf(s.span(brace), "syntax", "`}` must stand alone on its line")
+				reported = true
+			}
+			if i > 0 {
+				s.emitLine(words[:i], nil)
+			}
+			s.closeBlock(brace)
 		}
-	}
-	s.emitLine(words, brace)
-	if closing != nil && len(s.braces.open) > 0 {
-		s.closeBlock(*closing)
+		words = words[i+1:]
 	}
 }
 
-// splitBrace takes the brace from the end of a word.
+// braceIn gives the index of the first brace among words, or -1.
+func braceIn(words []lexer.Token) int {
+	for i := range words {
+		if v := words[i].Value; v == "{" || v == "}" {
+			return i
+		}
+	}
+	return -1
+}
+
+// splitBrace takes the brace from the end of a word that lacks a blank before
+// it; nil if there is none.
 func (s *scanner) splitBrace(w *lexer.Token) *lexer.Token {
+	if !lacksBlank(w.Value) {
+		return nil
+	}
 	d := s.errorf(s.span(*w), "syntax", "a blank is missing before `{`")
 	d.Help = []string{"a word that ends in { is written in quotes"}
 	w.Value = w.Value[:len(w.Value)-1]
 	return &lexer.Token{Type: tokenWord, Value: "{", Pos: toPosition(s.span(*w).End)}
-}
-
-// strayBrace reports a brace in the middle of a line, and gives the brace that
-// opens a block if one was meant to begin there (it was not if it ends on the
-// same line), or the one that was meant to close one.
-func (s *scanner) strayBrace(line, words []lexer.Token, i int) (opening, closing *lexer.Token) {
-	if words[i].Value == "}" {
-		s.errorf(s.span(words[i]), "syntax", "`}` must stand alone on its line")
-		return nil, &words[i]
-	}
-	d := s.errorf(s.span(words[i]), "syntax", "`{` must be the last word of its line")
-	d.Help = []string{"each directive of a block stands on a line of its own, and so does `}`"}
-	for _, t := range line {
-		if t.Value == "}" && t.Pos.Offset > words[i].Pos.Offset {
-			return nil, nil
-		}
-	}
-	return &words[i], nil
 }
 
 // lacksBlank reports whether a word is a word and an opening brace stuck

@@ -107,7 +107,7 @@ func (s *scanner) skipBlanks() {
 // joinLength gives the length of a backslash that ends its line, with blanks
 // that nobody can see behind it and the newline; 0 if it is none.
 func joinLength(rest string) int {
-	for i := 1; i < len(rest); i++ {
+	for i := 1; i < len(rest) && rest[0] == '\\'; i++ {
 		switch rest[i] {
 		case ' ', '\t', '\r':
 		case '\n':

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -17,6 +16,7 @@ type comparison struct {
 	options
 	out    io.Writer
 	setup  setup
+	logs   int // UDP port that swallows log lines
 	report report
 	ready  []*product
 }
@@ -38,21 +38,13 @@ func bench(o options, out io.Writer) error {
 		return err
 	}
 	defer stop()
-	receiver, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = receiver.Close() }()
-	go swallow(receiver)
 	for _, w := range works(o.Short) {
 		if o.Only != "" && !slices.Contains(strings.Split(o.Only, ","), w.Name) {
 			continue
 		}
 		s := c.setup
 		if w.Log {
-			if a, ok := receiver.LocalAddr().(*net.UDPAddr); ok {
-				s.Log = a.Port
-			}
+			s.Log = c.logs
 		}
 		c.work(w, s)
 	}
@@ -108,21 +100,11 @@ func (c *comparison) startOrigin() (stop func(), err error) {
 		_ = in.Close()
 		_ = cmd.Wait()
 	}
-	if _, err := fmt.Fscan(bufio.NewReader(out), &c.setup.OriginH, &c.setup.OriginT); err != nil {
+	if _, err := fmt.Fscan(bufio.NewReader(out), &c.setup.OriginH, &c.setup.OriginT, &c.logs); err != nil {
 		stop()
 		return nil, fmt.Errorf("origin: %w", err)
 	}
 	return stop, nil
-}
-
-// swallow reads datagrams so that the sender's socket buffer stays empty.
-func swallow(pc net.PacketConn) {
-	buf := make([]byte, 64<<10)
-	for {
-		if _, _, err := pc.ReadFrom(buf); err != nil {
-			return
-		}
-	}
 }
 
 // work runs one row: all products are started, then take turns.

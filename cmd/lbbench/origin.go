@@ -10,8 +10,9 @@ import (
 )
 
 // runOrigin is the child process that stands behind the proxies: HTTP on one
-// port, a TCP service on the other. It prints both ports and runs until its
-// standard input ends, which is when its parent is gone.
+// port, a TCP service on the other, and a receiver of log lines (UDP) on a third.
+// It prints the ports and runs until its standard input ends, which is when its
+// parent is gone.
 func runOrigin(stdin io.Reader, stdout io.Writer) error {
 	l, err := newLoop()
 	if err != nil {
@@ -28,7 +29,11 @@ func runOrigin(stdin io.Reader, stdout io.Writer) error {
 		}
 		ports[i] = port
 	}
-	if _, err := fmt.Fprintln(stdout, ports[0], ports[1]); err != nil {
+	logs, err := newLogSink(l)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(stdout, ports[0], ports[1], logs); err != nil {
 		return err
 	}
 	return l.whileOpen(stdin)

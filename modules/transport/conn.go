@@ -17,6 +17,9 @@ type conn struct {
 	net.Conn
 	raw       syscall.RawConn
 	step      func(uintptr) bool
+	look      func(uintptr)
+	silent    bool // what look saw
+	one       [1]byte
 	idle      *Idle
 	idleSince int64
 	idleFor   int64
@@ -56,7 +59,14 @@ var works = sync.Pool{New: func() any {
 func open(nc net.Conn, idle *Idle, idleFor time.Duration) *conn {
 	c := &conn{Conn: nc, raw: sock.Raw(nc), idle: idle, idleFor: int64(idleFor)}
 	c.step = c.ready
+	c.look = func(fd uintptr) { c.silent = sock.Quiet(fd, c.one[:]) }
 	return c
+}
+
+// quiet reports whether nothing has come in while the connection was idle.
+func (c *conn) quiet() bool {
+	c.silent = false
+	return c.raw.Control(c.look) == nil && c.silent
 }
 
 // begin borrows what an exchange needs.

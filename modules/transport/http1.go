@@ -35,7 +35,7 @@ func (t *HTTP1) Idle(s *upstream.Server) *Idle { return t.idle[s.Index] }
 func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	idle := t.idle[s.Index]
 	for {
-		c, fault := t.connection(x, s, idle)
+		c, fault := t.connection(s, idle)
 		if fault != nil {
 			return fault
 		}
@@ -53,15 +53,17 @@ func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	}
 }
 
-// connection takes an idle connection or makes one. A request that must not be
-// repeated asks the kernel first whether the idle one still stands.
-func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
+// connection takes an idle connection or makes one. The kernel is asked first
+// whether the idle one still stands and is quiet: bytes that came in while it
+// was idle are the answer to nothing, and must not become the answer to this
+// request.
+func (t *HTTP1) connection(s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
 	for {
 		c := idle.get()
 		if c == nil {
 			break
 		}
-		if flow.Now()-c.idleSince > c.idleFor || !Repeatable(x.Req.Method) && sock.Stale(c.raw) {
+		if flow.Now()-c.idleSince > c.idleFor || !c.quiet() {
 			_ = c.Close()
 			continue
 		}

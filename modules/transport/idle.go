@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
-	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
 // Idle holds the idle connections to one address. It outlives configurations.
@@ -77,7 +76,7 @@ func (i *Idle) reap() {
 	i.mu.Lock()
 	keep := i.conns[:0]
 	for _, c := range i.conns {
-		if now-c.idleSince > c.idleFor || sock.Stale(c.raw) {
+		if now-c.idleSince > c.idleFor || !c.quiet() {
 			dead = append(dead, c)
 		} else {
 			keep = append(keep, c)

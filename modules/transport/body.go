@@ -133,7 +133,7 @@ func (b *body) Close() error {
 	if c.pump != nil {
 		select {
 		case <-c.pump.done:
-			reuse = reuse && c.pump.err == nil
+			reuse = reuse && !c.pump.short
 		default:
 			reuse = false
 			c.stopPump(b.x)

@@ -188,7 +188,7 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 	var syntax *wire.SyntaxError
 	pumped := c.stopPump(x)
 	switch {
-	case pumped != nil && pumped.Side == flow.SideClient:
+	case pumped != nil:
 		fault = pumped
 	case errors.As(err, &fault):
 	case errors.As(err, &syntax):

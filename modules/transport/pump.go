@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 // waited for: the second goroutine of an exchange, and only then.
 type pump struct {
 	done chan struct{}
-	err  *flow.Error // good after done
+	// Good after done:
+	err   *flow.Error // why the exchange cannot go on
+	short bool        // the request was not sent to its end
 
 	mu       sync.Mutex
 	headSeen bool // the answer is there: its timeout no longer runs
@@ -73,9 +76,18 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 	for {
 		last, err := c.pumpOne(x, t.Stall)
 		if err != nil {
-			if errors.As(err, &p.err) && p.err.Side == flow.SideClient {
-				_ = c.Close() // wakes whoever waits for the answer
+			p.short = true
+			switch {
+			case errors.As(err, &p.err): // the client's body is broken
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				p.err = &flow.Error{
+					Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
+					Cause: "server does not take the request", Err: err, Begun: true,
+				}
+			default:
+				return // the server reads no further, but its answer may be there
 			}
+			_ = c.Close() // wakes whoever waits for the answer
 			return
 		}
 		if last {

@@ -1,0 +1,126 @@
+package listener
+
+import (
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// connIDs counts connections over the life of the process.
+var connIDs atomic.Uint64
+
+// conn is an open connection in its tracker's list.
+type conn struct {
+	flow.Conn
+	socket     *Socket
+	prev, next *conn
+}
+
+// begin serves an accepted connection in its own goroutine.
+func (s *Socket) begin(nc net.Conn) {
+	c := &conn{socket: s}
+	c.Conn.Conn = nc
+	c.Socket, _ = nc.(*net.TCPConn)
+	c.ID = connIDs.Add(1)
+	c.Peer, c.Local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
+	c.Client = c.Peer
+	c.Accepted = time.Now()
+	c.Source, c.Active = &s.source, &s.active
+	s.active.Add(1)
+	s.open.add(c)
+	go c.serve()
+}
+
+// serve loads what the configuration in force makes of the socket and hands the
+// connection over. A PROXY header, and then TLS, are to be taken off here.
+func (c *conn) serve() {
+	defer c.end()
+	if b := c.Pin(); b.Streams != nil {
+		b.Streams.ServeConn(&c.Conn)
+		return
+	}
+	c.socket.host.Protocol.ServeConn(&c.Conn)
+}
+
+// end closes the connection. A panic ends it and nothing else.
+func (c *conn) end() {
+	s := c.socket
+	if p := recover(); p != nil {
+		s.host.Panics.Add(1)
+		s.host.Log.Error("panic while serving a connection", "panic", p, "socket", s.Key.String(),
+			"client", c.Client.String(), "stack", string(debug.Stack()))
+	}
+	c.Unpin()
+	_ = c.Conn.Conn.Close()
+	s.open.remove(c)
+	s.limit.Leave()
+	s.host.Limit.Leave()
+	s.active.Add(-1)
+	s.checkEnd()
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// shards keep goroutines that open and close connections out of each other's way.
+const shards = 16
+
+// tracker knows the open connections of a socket.
+type tracker struct{ lists [shards]connList }
+
+type connList struct {
+	mu   sync.Mutex
+	head *conn
+	_    [40]byte // a cache line each
+}
+
+func (t *tracker) of(c *conn) *connList { return &t.lists[c.ID%shards] }
+
+func (t *tracker) add(c *conn) {
+	l := t.of(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.next = l.head
+	if l.head != nil {
+		l.head.prev = c
+	}
+	l.head = c
+}
+
+func (t *tracker) remove(c *conn) {
+	l := t.of(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+// each calls f for all open connections. f must not wait.
+func (t *tracker) each(f func(*conn)) {
+	for i := range t.lists {
+		l := &t.lists[i]
+		l.mu.Lock()
+		for c := l.head; c != nil; c = c.next {
+			f(c)
+		}
+		l.mu.Unlock()
+	}
+}

@@ -1,0 +1,105 @@
+package listener
+
+import (
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Limit bounds how many connections are open. The zero Limit has no bound.
+type Limit struct {
+	max, active atomic.Int64
+	waiting     atomic.Int64
+	mu          sync.Mutex
+	freed       sync.Cond
+}
+
+// Set changes the bound, 0 for none. What is open beyond it stays.
+func (l *Limit) Set(n int) {
+	l.max.Store(int64(n))
+	l.Wake()
+}
+
+// Active tells how many are open.
+func (l *Limit) Active() int64 { return l.active.Load() }
+
+// Max tells the bound, 0 for none.
+func (l *Limit) Max() int { return int(l.max.Load()) }
+
+// Await waits while the limit is reached, or until stop.
+func (l *Limit) Await(stop *atomic.Bool) {
+	if l.full() {
+		l.wait(func() bool { return !l.full() || stop.Load() })
+	}
+}
+
+// Enter counts one more, waiting for room until stop; then it is counted all the
+// same, because it was accepted.
+func (l *Limit) Enter(stop *atomic.Bool) {
+	if !l.take() {
+		l.wait(func() bool {
+			if stop.Load() {
+				l.active.Add(1)
+				return true
+			}
+			return l.take()
+		})
+	}
+}
+
+// Leave counts one less.
+func (l *Limit) Leave() {
+	l.active.Add(-1)
+	if l.waiting.Load() > 0 {
+		l.Wake()
+	}
+}
+
+// Wake has those who wait look again.
+func (l *Limit) Wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.freed.L != nil {
+		l.freed.Broadcast()
+	}
+}
+
+func (l *Limit) full() bool {
+	n := l.max.Load()
+	return n > 0 && l.active.Load() >= n
+}
+
+func (l *Limit) take() bool {
+	n := l.max.Load()
+	if l.active.Add(1) > n && n > 0 {
+		l.active.Add(-1)
+		return false
+	}
+	return true
+}
+
+// wait raises waiting before it looks, and Leave looks at it after it has made
+// room: one of the two sees the other.
+func (l *Limit) wait(ready func() bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.freed.L = &l.mu
+	l.waiting.Add(1)
+	defer l.waiting.Add(-1)
+	for !ready() {
+		l.freed.Wait()
+	}
+}
+
+// DescriptorLimit gives how many connections the process can serve with the
+// descriptors it may open: two for each, and some kept for listening, logging,
+// probing and administration.
+func DescriptorLimit() int {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || r.Cur == 0 {
+		return 0
+	}
+	const kept = 64
+	n := int64(min(r.Cur, 1<<30))
+	return int(max(1, (n-kept)/2))
+}

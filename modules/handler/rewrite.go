@@ -19,13 +19,14 @@ var Rewrite = Module{
 		Long: "The query stays unless the new target has a `?`. Routes above are not walked again. " +
 			"`strip_prefix` works on whole segments: `/api` is taken off /api and /api/x, not off /apix.",
 		Example: "rewrite strip_prefix /api",
+		// The argument stands here rather than in the variants, so that the
+		// path of `rewrite /index.html` is not taken for a matcher.
+		Args: []spec.Arg{{Name: "PATH", Kind: spec.Template,
+			Doc: "the new target, in which placeholders are percent-encoded; or a plain prefix"}},
 		Variants: []spec.Word{
-			{Name: "to", Doc: "the whole new target", Args: []spec.Arg{{Name: "TO", Kind: spec.Template,
-				Doc: "a path that begins with a slash; placeholders are percent-encoded"}}},
-			{Name: "strip_prefix", Doc: "takes a prefix off the path", Args: []spec.Arg{{Name: "PREFIX", Kind: spec.String,
-				Doc: "such as /api"}}},
-			{Name: "add_prefix", Doc: "puts a prefix before the path", Args: []spec.Arg{{Name: "PREFIX", Kind: spec.String,
-				Doc: "such as /v2"}}},
+			{Name: "to", Doc: "the whole new target"},
+			{Name: "strip_prefix", Doc: "takes a prefix off the path"},
+			{Name: "add_prefix", Doc: "puts a prefix before the path"},
 		},
 		Variant: "to",
 	},

@@ -69,7 +69,7 @@ func placeholderAt(s string) (string, bool) {
 		return "", false
 	}
 	name := s[1:end]
-	if dot := strings.IndexByte(name, '.'); dot <= 0 || dot == len(name)-1 {
+	if dot := strings.IndexByte(name, '.'); dot <= 0 || dot == len(name)-1 || name[0] < 'a' || name[0] > 'z' {
 		return "", false
 	}
 	for i := range len(name) {

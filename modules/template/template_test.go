@@ -34,7 +34,7 @@ func exchange(t testing.TB) *flow.Exchange {
 func TestAppend(t *testing.T) {
 	x := exchange(t)
 	tests := []struct{ text, plain, html, url string }{
-		{"plain {} {x} {\"a\": {client_ip}} {", "=", "=", "="},
+		{"plain {} {x} {\"a\": {client_ip}} {1.5} {A.b} {", "=", "=", "="},
 		{"{client.ip}:{client.port} {client.peer}", "10.1.2.3:5555 10.9.9.9", "=", "="},
 		{"{server.ip}:{server.port}", "127.0.0.1:9001", "=", "="},
 		{"{site.name} {pool.name}/{pool.server} {conn.id}", "shop farm/s1 7", "=", "="},

@@ -129,7 +129,7 @@ func (b *body) Close() error {
 		return nil
 	}
 	b.c = nil
-	reuse := b.err == io.EOF && c.hd.KeepsAlive() && b.framing != wire.FrameClose && b.br == b.bw && c.r == c.w
+	reuse := b.err == io.EOF && !c.short && c.hd.KeepsAlive() && b.framing != wire.FrameClose && b.br == b.bw && c.r == c.w
 	if c.pump != nil {
 		select {
 		case <-c.pump.done:
@@ -214,6 +214,9 @@ func (b *body) fill() error {
 	}
 	if err == io.EOF && b.framing == wire.FrameClose {
 		return io.EOF
+	}
+	if fault := b.c.pump.failure(); fault != nil {
+		return fault // not the server's fault: the pump closed the connection
 	}
 	return b.broken(err)
 }

@@ -36,7 +36,9 @@ type work struct {
 	out     []byte // the head
 	view    []byte // body bytes that go with it
 	sent    bool
-	rest    int // of out and view, not taken by the socket
+	rest    int  // of out and view, not taken by the socket
+	short   bool // the server stopped reading before the request's end
+	stall   time.Duration
 	buf     []byte
 	r, w    int
 	scanned int
@@ -72,7 +74,7 @@ func (c *conn) quiet() bool {
 // begin borrows what an exchange needs.
 func (c *conn) begin() {
 	w := works.Get().(*work)
-	w.sent, w.rest, w.r, w.w, w.scanned, w.err, w.view, w.pump = false, 0, 0, 0, 0, nil, nil, nil
+	w.sent, w.short, w.rest, w.r, w.w, w.scanned, w.err, w.view, w.pump = false, false, 0, 0, 0, 0, nil, nil, nil
 	c.work = w
 }
 
@@ -123,7 +125,9 @@ func (c *conn) ready(fd uintptr) bool {
 		if !c.send(fd) {
 			return true
 		}
-		return false
+		if !c.short { // else what the server said is there, or its end
+			return false
+		}
 	}
 	for {
 		if c.w == len(c.buf) && !c.grow() {
@@ -168,8 +172,8 @@ func (c *conn) send(fd uintptr) bool {
 		n, err = sock.Writev(fd, c.out, c.view)
 	}
 	if err != nil && err != sock.ErrAgain {
-		c.err = err
-		return false
+		c.err = c.unheard(err)
+		return c.short
 	}
 	c.written += int64(n)
 	c.rest = total - n
@@ -180,15 +184,15 @@ func (c *conn) send(fd uintptr) bool {
 func (c *conn) writeRest() error {
 	done := len(c.out) + len(c.view) - c.rest
 	if done < len(c.out) {
-		n, err := c.Write(c.out[done:])
-		if c.written += int64(n); err != nil {
-			return err
+		if err := c.writeAll(c.out[done:]); err != nil {
+			return c.unheard(err)
 		}
 		done = len(c.out)
 	}
-	n, err := c.Write(c.view[done-len(c.out):])
-	c.written += int64(n)
-	return err
+	if err := c.writeAll(c.view[done-len(c.out):]); err != nil {
+		return c.unheard(err)
+	}
+	return c.SetWriteDeadline(time.Time{})
 }
 
 // grow makes room for a longer head.

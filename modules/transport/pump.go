@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
@@ -30,11 +31,30 @@ func (p *pump) answered() {
 	p.mu.Unlock()
 }
 
+func (p *pump) seen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.headSeen
+}
+
+// failure gives what ended a pump, nil while it goes on.
+func (p *pump) failure() *flow.Error {
+	if p != nil {
+		select {
+		case <-p.done:
+			return p.err
+		default:
+		}
+	}
+	return nil
+}
+
 // sendBody arranges for the body to follow the head. What the client has sent
 // already goes with the head in one piece; only what must be waited for is left
 // to a pump.
 func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 	c.within(t.FirstByte)
+	c.stall = t.Stall
 	r := &x.Req
 	if !r.HasBody() {
 		return nil
@@ -52,15 +72,16 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 	}
 	// From here on everything is written at once, in order.
 	c.sent = true
-	if err := c.writeAll(c.out, t.Stall); err != nil {
-		return err
+	if err := c.writeAll(c.out); err != nil {
+		return c.unheard(err)
 	}
-	if err := c.writeAll(c.view, t.Stall); err != nil {
-		return err
+	if err := c.writeAll(c.view); err != nil {
+		return c.unheard(err)
 	}
 	for ok && !r.Expect && ready.Ready() {
-		if last, err := c.pumpOne(x, t.Stall); last || err != nil {
-			return err
+		if last, err := c.pumpOne(x); last || err != nil {
+			_ = c.SetWriteDeadline(time.Time{})
+			return c.unheard(err)
 		}
 	}
 	c.within(0)
@@ -74,12 +95,12 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 	defer close(p.done)
 	for {
-		last, err := c.pumpOne(x, t.Stall)
+		last, err := c.pumpOne(x)
 		if err != nil {
 			p.short = true
 			switch {
 			case errors.As(err, &p.err): // the client's body is broken
-			case errors.Is(err, os.ErrDeadlineExceeded):
+			case errors.Is(err, os.ErrDeadlineExceeded) && !p.seen():
 				p.err = &flow.Error{
 					Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
 					Cause: "server does not take the request", Err: err, Begun: true,
@@ -94,6 +115,7 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 			break
 		}
 	}
+	_ = c.SetWriteDeadline(time.Time{})
 	p.mu.Lock()
 	if !p.headSeen && t.FirstByte > 0 {
 		_ = c.SetReadDeadline(time.Now().Add(t.FirstByte))
@@ -102,12 +124,12 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 }
 
 // pumpOne sends one stretch of the body; last tells that it was the end.
-func (c *conn) pumpOne(x *flow.Exchange, stall time.Duration) (last bool, err error) {
+func (c *conn) pumpOne(x *flow.Exchange) (last bool, err error) {
 	chunked := x.Req.ContentLength < 0
 	v, err := x.Req.Body.Next()
 	if err == io.EOF {
 		if chunked {
-			err = c.writeAll(wire.AppendLastChunk(nil, x.Req.Body.Trailer()), stall)
+			err = c.writeAll(wire.AppendLastChunk(nil, x.Req.Body.Trailer()))
 		} else {
 			err = nil
 		}
@@ -118,23 +140,33 @@ func (c *conn) pumpOne(x *flow.Exchange, stall time.Duration) (last bool, err er
 	}
 	if chunked {
 		var size [20]byte
-		if err := c.writeAll(wire.AppendChunkSize(size[:0], len(v)), stall); err != nil {
+		if err := c.writeAll(wire.AppendChunkSize(size[:0], len(v))); err != nil {
 			return false, err
 		}
 	}
-	if err := c.writeAll(v, stall); err != nil || !chunked {
+	if err := c.writeAll(v); err != nil || !chunked {
 		return false, err
 	}
-	return false, c.writeAll(crlf, stall)
+	return false, c.writeAll(crlf)
 }
 
 var crlf = []byte("\r\n")
 
-// writeAll writes p; progress within stall counts, not completion.
-func (c *conn) writeAll(p []byte, stall time.Duration) error {
+// unheard takes a server that reads no further for one that may have answered:
+// what it said decides. The connection is not used again.
+func (c *conn) unheard(err error) error {
+	if sock.Reset(err) {
+		c.short = true
+		return nil
+	}
+	return err
+}
+
+// writeAll writes p; progress within the stall timeout counts, not completion.
+func (c *conn) writeAll(p []byte) error {
 	for len(p) > 0 {
-		if stall > 0 {
-			_ = c.SetWriteDeadline(time.Now().Add(stall))
+		if c.stall > 0 {
+			_ = c.SetWriteDeadline(time.Now().Add(c.stall))
 		}
 		n, err := c.Write(p[:min(len(p), 64<<10)])
 		c.written += int64(n)

@@ -110,6 +110,13 @@ func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	}
 	for interim := 0; ; interim++ {
 		err := c.head()
+		if x.Req.Expect && errors.Is(err, os.ErrDeadlineExceeded) && c.pump.unasked(c, &s.Timeouts) {
+			// The server says nothing, and the client waits for it to:
+			// RFC 9110 §10.1.1 has servers that do not know of Expect.
+			if err = x.Inform(100, nil); err == nil {
+				err = c.head()
+			}
+		}
 		if err == nil {
 			err = wire.ParseResponse(c.buf[c.r:c.r+c.scanned:c.r+c.scanned], fieldLimit, &x.Resp, &c.hd)
 		}

@@ -23,6 +23,8 @@ type pump struct {
 
 	mu       sync.Mutex
 	headSeen bool // the answer is there: its timeout no longer runs
+	asked    bool // the client was told to go on
+	sent     bool // the request is sent: the answer's timeout runs
 }
 
 func (p *pump) answered() {
@@ -85,6 +87,9 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 		}
 	}
 	c.within(0)
+	if r.Expect {
+		c.within(expectLimit)
+	}
 	p := &pump{done: make(chan struct{})}
 	c.pump = p
 	go c.runPump(p, x, t)
@@ -117,10 +122,39 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 	}
 	_ = c.SetWriteDeadline(time.Time{})
 	p.mu.Lock()
-	if !p.headSeen && t.FirstByte > 0 {
-		_ = c.SetReadDeadline(time.Now().Add(t.FirstByte))
+	if p.sent = true; !p.headSeen {
+		c.deadlineAfter(t.FirstByte)
 	}
 	p.mu.Unlock()
+}
+
+// unasked takes back the deadline for a server's word on an expectation; false
+// when the deadline that passed was not that one.
+func (p *pump) unasked(c *conn, t *upstream.Timeouts) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked {
+		return false
+	}
+	p.asked = true
+	if p.sent {
+		c.deadlineAfter(t.FirstByte)
+	} else {
+		c.deadlineAfter(0)
+	}
+	return true
+}
+
+// deadlineAfter has reads fail after d, 0 never, whoever reads.
+func (c *conn) deadlineAfter(d time.Duration) {
+	var at time.Time
+	if d > 0 {
+		at = time.Now().Add(d)
+	}
+	_ = c.SetReadDeadline(at)
 }
 
 // pumpOne sends one stretch of the body; last tells that it was the end.

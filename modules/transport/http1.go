@@ -110,10 +110,13 @@ func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	}
 	for interim := 0; ; interim++ {
 		err := c.head()
-		if x.Req.Expect && errors.Is(err, os.ErrDeadlineExceeded) && c.pump.unasked(c, &s.Timeouts) {
-			// The server says nothing, and the client waits for it to:
+		for err != nil && c.pump.unasked(c, err) {
+			// The server says nothing, and the client may wait for it to:
 			// RFC 9110 §10.1.1 has servers that do not know of Expect.
-			if err = x.Inform(100, nil); err == nil {
+			if err = nil; x.Req.Expect {
+				err = x.Inform(100, nil)
+			}
+			if err == nil {
 				err = c.head()
 			}
 		}

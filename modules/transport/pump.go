@@ -23,8 +23,9 @@ type pump struct {
 
 	mu       sync.Mutex
 	headSeen bool // the answer is there: its timeout no longer runs
-	asked    bool // the client was told to go on
+	expects  bool // the server is given expectLimit to speak
 	sent     bool // the request is sent: the answer's timeout runs
+	until    int64
 }
 
 func (p *pump) answered() {
@@ -90,7 +91,7 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 	if r.Expect {
 		c.within(expectLimit)
 	}
-	p := &pump{done: make(chan struct{})}
+	p := &pump{done: make(chan struct{}), expects: r.Expect}
 	c.pump = p
 	go c.runPump(p, x, t)
 	return nil
@@ -123,26 +124,25 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 	_ = c.SetWriteDeadline(time.Time{})
 	p.mu.Lock()
 	if p.sent = true; !p.headSeen {
+		p.until = flow.Now() + int64(t.FirstByte)
 		c.deadlineAfter(t.FirstByte)
 	}
 	p.mu.Unlock()
 }
 
-// unasked takes back the deadline for a server's word on an expectation; false
-// when the deadline that passed was not that one.
-func (p *pump) unasked(c *conn, t *upstream.Timeouts) bool {
-	if p == nil {
+// unasked reports whether a failed read only met the deadline for a server's
+// word on an expectation, and takes that deadline back.
+func (p *pump) unasked(c *conn, err error) bool {
+	if p == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked {
+	if !p.expects || p.sent && flow.Now() >= p.until {
 		return false
 	}
-	p.asked = true
-	if p.sent {
-		c.deadlineAfter(t.FirstByte)
-	} else {
+	p.expects = false
+	if !p.sent {
 		c.deadlineAfter(0)
 	}
 	return true

@@ -41,6 +41,7 @@ type Record struct {
 	Stream bool  // a TCP stream rather than an exchange: tcplog
 	Silent bool  // not to be logged
 	ConnID uint64
+	owned  []byte // what Own copied
 }
 
 // Timings are moments of the monotonic clock (see Now), 0 when not reached.
@@ -57,13 +58,31 @@ type Timings struct {
 
 func (r *Record) reset() {
 	req, resp := r.ReqCaptures[:0], r.RespCaptures[:0]
-	*r = Record{}
+	*r = Record{owned: r.owned[:0]}
 	if cap(req) > 0 {
 		r.ReqCaptures = req
 	}
 	if cap(resp) > 0 {
 		r.RespCaptures = resp
 	}
+}
+
+// Own copies what was borrowed from the server's answer, which may die before
+// the exchange does.
+func (r *Record) Own() {
+	r.RespCookie = r.own(r.RespCookie)
+	for i, v := range r.RespCaptures {
+		r.RespCaptures[i] = r.own(v)
+	}
+}
+
+func (r *Record) own(v []byte) []byte {
+	if len(v) == 0 {
+		return v
+	}
+	n := len(r.owned)
+	r.owned = append(r.owned, v...)
+	return r.owned[n:len(r.owned):len(r.owned)]
 }
 
 // Terminate notes the termination state if none has been noted yet: the first cause

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
@@ -143,6 +144,7 @@ func (b *body) Close() error {
 		relayBuffers.Put(b.big)
 		b.big = nil
 	}
+	b.x.Record.Own() // the head's buffer is lent to others from here on
 	b.x, b.t = nil, nil
 	c.end(reuse)
 	return nil
@@ -173,12 +175,15 @@ func (b *body) Upgraded() (flow.Stream, []byte) {
 	b.c = nil
 	early := append([]byte(nil), c.buf[c.r:c.w]...)
 	c.stopPump(b.x)
+	b.x.Record.Own()
+	_ = c.SetDeadline(time.Time{})
 	st, ok := c.Conn.(flow.Stream)
 	if !ok {
 		return nil, nil
 	}
 	w := c.work
 	c.work = nil
+	w.poison()
 	works.Put(w)
 	return st, early
 }

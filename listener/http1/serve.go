@@ -90,7 +90,9 @@ func (c *conn) ready(fd uintptr) bool {
 		if !c.advance() || c.done {
 			return true
 		}
-		if c.drained {
+		// Half a request: read on until the socket says that it is empty. The
+		// client's end may have come with the bytes, in one edge.
+		if c.drained && c.s.w == c.s.r {
 			c.drained = false
 			c.waiting()
 			return false

@@ -157,15 +157,23 @@ func (c *conn) waiting() {
 	now := flow.Now()
 	switch {
 	case c.served == 0:
-		first := c.limits.First
-		if first == 0 {
-			first = c.limits.Header
-		}
-		c.due(c.idleSince+int64(first), int64(100*time.Millisecond))
-	case now-c.idleSince < peek:
-		c.due(now+peek, 2*peek)
+		c.due(c.idleSince+c.patience(), int64(100*time.Millisecond))
+	case c.raw != nil && now-c.idleSince < peek:
+		c.due(min(now+peek, c.idleSince+c.patience()), 2*peek)
 	default:
-		c.due(c.idleSince+int64(c.limits.Idle), int64(time.Second))
+		c.due(c.idleSince+c.patience(), int64(time.Second))
+	}
+}
+
+// patience is how long the next request, or the first one, may take to begin.
+func (c *conn) patience() int64 {
+	switch {
+	case c.served > 0:
+		return int64(c.limits.Idle)
+	case c.limits.First > 0:
+		return int64(c.limits.First)
+	default:
+		return int64(c.limits.Header)
 	}
 }
 
@@ -189,12 +197,8 @@ func (c *conn) readFailed(err error) {
 		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request header timeout"})
 		return
 	}
-	limit := c.limits.Idle
-	if c.served == 0 {
-		limit = max(c.limits.First, c.limits.Header)
-	}
 	switch now := flow.Now(); {
-	case now-c.idleSince < int64(limit):
+	case now-c.idleSince < c.patience():
 		// The look after peek: the callback reads once more. The next
 		// wait is for the rest of the idle time.
 		_ = c.fc.SetReadDeadline(time.Time{})

@@ -193,8 +193,12 @@ func (b *body) fill() error {
 	if x := &b.c.s.x; x.Stall > 0 {
 		stall = x.Stall
 	}
-	if !b.closed.Load() {
-		b.c.due(flow.Now()+int64(stall), int64(100*time.Millisecond))
+	b.c.due(flow.Now()+int64(stall), int64(100*time.Millisecond))
+	if b.closed.Load() {
+		// Close may have come before the deadline was set: it must not be
+		// waited out. Had it come later, its own deadline would count.
+		b.c.deadline = 0
+		return flow.ErrAborted
 	}
 	n, err := b.c.fc.Read(limit)
 	if n > 0 {
@@ -207,7 +211,7 @@ func (b *body) fill() error {
 		return flow.ErrAborted
 	}
 	if err == io.EOF {
-		b.c.eof = true
+		b.c.eof.Store(true)
 		err = io.ErrUnexpectedEOF
 	}
 	return &flow.Error{

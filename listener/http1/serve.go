@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -47,9 +48,9 @@ type conn struct {
 	served    int   // exchanges
 	deadline  int64 // of reads, as set; 0: none
 	idleSince int64
-	drained   bool // the last read left nothing behind
-	eof       bool // the client sends no more
-	outline   bool // a parsed request waits to be served outside the callback
+	drained   bool        // the last read left nothing behind
+	eof       atomic.Bool // the client sends no more
+	outline   bool        // a parsed request waits to be served outside the callback
 	done      bool
 	linger    bool // unread bytes may be on their way: close with care
 	tunnel    func(flow.Stream, []byte)
@@ -211,7 +212,7 @@ func (c *conn) readFailed(err error) {
 
 // readEOF handles the end of what the client sends.
 func (c *conn) readEOF() {
-	c.eof = true
+	c.eof.Store(true)
 	if c.s != nil && c.s.w > c.s.r {
 		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Status: 400, Cause: "client left inside a request"})
 	}
@@ -224,7 +225,7 @@ func (c *conn) finish() {
 		c.s.r, c.s.w = 0, 0
 		c.giveBack()
 	}
-	if c.linger && !c.eof {
+	if c.linger && !c.eof.Load() {
 		c.lingerClose()
 	}
 	c.fc.Unpin()

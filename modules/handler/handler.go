@@ -3,11 +3,13 @@ package handler
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/pool"
+	"github.com/loadstar-lb/loadstar/modules/transport"
 )
 
 // Module is one directive that acts on exchanges.
@@ -36,6 +38,11 @@ type Env struct {
 	Log  *slog.Logger
 	// Pool gives a pool by name; dsl/check has made sure that it exists.
 	Pool func(name string) *pool.Pool
+	// Transport gives what carries exchanges to a pool's servers.
+	Transport func(p *pool.Pool) transport.Transport
+	// StreamIdle is the site's timeout of streams without traffic; 0: the
+	// server's.
+	StreamIdle time.Duration
 	// Chain builds the routes of a block, for `handle`.
 	Chain func(body []config.Node) (flow.Handler, error)
 	// Errors are the site's error pages, which `error` fills in.

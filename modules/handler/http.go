@@ -58,7 +58,7 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 		if fault.Side != flow.SideClient {
 			h.Pool.Report(s, outcome(fault))
 		}
-		h.Pool.Release(s)
+		h.release(x, s)
 		if !t.again(x, fault) {
 			return false, fault
 		}
@@ -149,6 +149,13 @@ func (h *Proxy) relay(x *flow.Exchange, t *tries) {
 		h.cut(x, fault)
 	}
 	_ = body.Close()
+	h.release(x, s)
+}
+
+// release gives the slot back. What the log says of concurrency counts the
+// exchange itself in, as HAProxy's does.
+func (h *Proxy) release(x *flow.Exchange, s *upstream.Server) {
+	x.Record.ServerConn, x.Record.PoolConn = s.Live.Active(), h.Pool.Live().Active()
 	h.Pool.Release(s)
 }
 

@@ -34,7 +34,7 @@ func (h *Proxy) tunnel(x *flow.Exchange, s *upstream.Server, up upgrader) {
 	x.OpenTunnel(func(client flow.Stream, first []byte) {
 		res := tunnel.Run(client, server, tunnel.Options{Idle: idle, Up: first, Down: early})
 		_ = server.Close()
-		h.Pool.Release(s)
+		h.release(x, s)
 		r := &x.Record
 		r.BytesIn += res.Up
 		r.BytesOut += res.Down

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loadstar-lb/loadstar/dsl"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/graph"
+	"github.com/loadstar-lb/loadstar/modules/live"
+)
+
+func checkCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Check a configuration as `run` would, without binding anything",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			sources, found := check(file)
+			show(c.ErrOrStderr(), found, sources)
+			if code := verdict(file, found); code != exitGood {
+				return code
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s is good\n", file)
+			return nil
+		},
+	}
+	configFlag(c, &file)
+	return c
+}
+
+// check does everything that a start does short of opening sockets and logs.
+func check(file string) (*dsl.Sources, diag.List) {
+	cfg, sources, found := load(file, nil)
+	if found.HasErrors() {
+		return sources, found
+	}
+	tx := live.Begin()
+	defer tx.Rollback()
+	g, more := graph.Build(cfg, graph.Deps{
+		Set: modules.Standard(), Shared: graph.NewShared(), Tx: tx, Dry: true, Log: slog.New(slog.DiscardHandler),
+	})
+	if g != nil {
+		g.Close()
+	}
+	found = append(found, more...)
+	found.Sort()
+	return sources, found
+}
+
+// verdict is the exit code of a list of diagnostics: a file that cannot be read
+// is wrong usage, anything else that refuses is the input's fault.
+func verdict(file string, found diag.List) exitCode {
+	if !found.HasErrors() {
+		return exitGood
+	}
+	if _, err := os.Stat(file); err != nil {
+		return exitUsage
+	}
+	return exitInput
+}
+
+// show prints diagnostics with their sources.
+func show(w io.Writer, found diag.List, sources *dsl.Sources) {
+	style := diag.Style{}
+	if f, ok := w.(*os.File); ok {
+		style = diag.StyleFor(f)
+	}
+	_ = diag.Render(w, found, sources, style)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/modules"
+	lbruntime "github.com/loadstar-lb/loadstar/modules/runtime"
+)
+
+func runCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run in the foreground",
+		Long: "Run in the foreground. SIGHUP reads the configuration again, SIGUSR1 opens log files anew, SIGTERM and SIGINT let what is " +
+			"in progress end and stop, a second one stops at once.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return newProcess(file, c).run()
+		},
+	}
+	configFlag(c, &file)
+	return c
+}
+
+// process is the running balancer.
+type process struct {
+	file    string
+	cmd     *cobra.Command
+	log     *slog.Logger
+	out     *fanout
+	runtime *lbruntime.Runtime
+	admin   *admin
+	notify  *notifier
+	started time.Time
+
+	loading sync.Mutex
+	mu      sync.Mutex // guards what follows
+	grace   time.Duration
+	last    time.Time
+	lastOK  bool
+}
+
+func newProcess(file string, c *cobra.Command) *process {
+	out := newFanout(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier(), started: time.Now()}
+	slog.SetDefault(p.log)
+	p.runtime = lbruntime.New(modules.Standard(), p.log)
+	p.admin = &admin{control: p, log: p.log}
+	return p
+}
+
+// run starts, obeys signals, and gives how it ended.
+func (p *process) run() error {
+	signals := catchSignals()
+	defer signals.stop()
+	first := p.Load(context.Background(), "", nil)
+	show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
+	if !first.OK() {
+		return verdict(p.file, first.Diagnostics)
+	}
+	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
+	p.notify.ready()
+	p.obey(signals)
+	p.notify.stopping()
+	cut := p.shutdown(signals)
+	p.admin.Close()
+	if cut > 0 {
+		p.log.Warn("stopped", "connections_cut", cut)
+	} else {
+		p.log.Info("stopped")
+	}
+	return nil
+}
+
+// Load implements controller. Loads are done one at a time, from whatever side
+// they are asked for.
+func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	if ctx.Err() != nil { // who asked has left while waiting
+		var list diag.List
+		list.Add(diag.Range{}, "cancelled", "the request was withdrawn")
+		return outcome{Diagnostics: list}
+	}
+	p.notify.reloading()
+	o := p.load(name, src)
+	p.notify.ready()
+	p.mu.Lock()
+	p.last, p.lastOK = time.Now(), o.OK()
+	p.mu.Unlock()
+	if o.OK() {
+		p.log.Info("configuration in force", "generation", o.Generation)
+	} else {
+		p.log.Error("configuration refused; the old one goes on", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
+	}
+	return o
+}
+
+func (p *process) load(name string, src []byte) outcome {
+	if src == nil {
+		name = p.file
+	}
+	cfg, sources, found := load(name, src)
+	o := outcome{Generation: p.runtime.Stats().Generation, Diagnostics: found, Sources: sources}
+	if found.HasErrors() {
+		return o
+	}
+	// The admin endpoint may move: its new address is bound first and given
+	// up again if anything is refused.
+	addr, explicit, at := adminAddress(cfg)
+	commit, abort, err := p.admin.move(addr, explicit)
+	if err != nil {
+		o.Diagnostics.Add(at, "cannot-listen", "the admin endpoint: %v", err)
+		return o
+	}
+	number, more := p.runtime.Apply(cfg)
+	o.Generation = number
+	o.Diagnostics = append(o.Diagnostics, more...)
+	if more.HasErrors() {
+		abort()
+		return o
+	}
+	commit()
+	p.out.set(p.runtime.Process().Handlers)
+	p.mu.Lock()
+	p.grace = grace(cfg)
+	p.mu.Unlock()
+	return o
+}
+
+// grace reads how long a stop may take.
+func grace(cfg *config.Config) time.Duration {
+	if n := config.Last(cfg.Process, "grace"); n != nil {
+		return time.Duration(n.Int(0))
+	}
+	return 30 * time.Second
+}
+
+func firstError(list diag.List) string {
+	for _, d := range list {
+		if d.Severity == diag.Error {
+			return d.Error()
+		}
+	}
+	return ""
+}
+
+// Status implements controller.
+func (p *process) Status() status {
+	st := p.runtime.Stats()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return status{
+		Version: versionText(), PID: os.Getpid(), Generation: st.Generation, Started: p.started,
+		Loaded: st.Loaded, LastLoad: p.last, LastLoadOK: p.lastOK,
+		Connections: st.Connections, Goroutines: runtime.NumGoroutine(), Draining: st.Draining,
+	}
+}
+
+// obey serves signals until one asks to stop.
+func (p *process) obey(s *signals) {
+	for {
+		switch s.next() {
+		case sigReload:
+			o := p.Load(context.Background(), "", nil)
+			show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
+		case sigReopen:
+			p.runtime.Reopen()
+		case sigStop:
+			return
+		}
+	}
+}
+
+// shutdown drains within the grace period; a second signal to stop ends it.
+func (p *process) shutdown(s *signals) (cut int) {
+	p.mu.Lock()
+	grace := p.grace
+	p.mu.Unlock()
+	p.log.Info("stopping", "connections", p.runtime.Stats().Connections, "grace", grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	go func() {
+		for {
+			switch s.next() {
+			case sigStop:
+				cancel()
+				return
+			case sigEnd:
+				return
+			}
+		}
+	}()
+	return p.runtime.Shutdown(ctx)
+}

@@ -1,0 +1,112 @@
+package graph
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/handler"
+)
+
+// Listener is what the graph wants served on one socket: HTTP sites told apart
+// by host, or one site of streams.
+type Listener struct {
+	Network string // "tcp" or "unix"
+	Address string // host:port, :port or a path
+	Range   diag.Range
+	Limits  flow.Limits
+	Stream  *StreamSite // nil on HTTP sockets
+
+	hosts Hosts[Site]
+	first *Site // answers what names no host: malformed requests
+	none  *Site // answers for hosts that no site claims
+}
+
+// errNoSite is what a host gets that no site claims.
+var errNoSite = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 404, Cause: "no site for this host"}
+
+// ServeExchange finds the site by host and has it serve.
+func (l *Listener) ServeExchange(x *flow.Exchange) {
+	s := l.first
+	if x.Fault == nil {
+		if s = l.hosts.Lookup(x.Req.Host); s == nil {
+			s, x.Fault = l.none, errNoSite
+		}
+	}
+	s.serve(x)
+}
+
+// listenHTTP puts a site on its sockets.
+func (b *builder) listenHTTP(cfg *config.Site, s *Site, limits flow.Limits) {
+	for i := range cfg.Addresses {
+		a := &cfg.Addresses[i]
+		for _, l := range b.listeners(cfg, a, limits) {
+			if l.Stream != nil {
+				b.errs.Add(a.Range, "port-conflict", "%s is taken by a tcp site", l.Address)
+				continue
+			}
+			if l.first == nil {
+				l.first = s
+				none := *s
+				none.Name, none.routes, none.forwarded = l.Address, NewChain(nil), &handler.Forwarded{}
+				l.none = &none
+			}
+			if err := l.hosts.Add(a.Host, s); err != nil {
+				b.errs.Add(a.Range, "duplicate-site", "%v on %s", err, l.Address)
+			}
+		}
+	}
+}
+
+// listeners gives the sockets of one site address, making those that are new.
+func (b *builder) listeners(cfg *config.Site, a *config.Address, limits flow.Limits) []*Listener {
+	var out []*Listener
+	for _, addr := range b.binds(cfg, a) {
+		network := "tcp"
+		if a.Path != "" {
+			network = "unix"
+		}
+		key := network + " " + addr
+		l := b.byKey[key]
+		if l == nil {
+			l = &Listener{Network: network, Address: addr, Range: a.Range, Limits: limits}
+			b.byKey[key] = l
+			b.graph.Listeners = append(b.graph.Listeners, l)
+		}
+		widen(&l.Limits, limits)
+		out = append(out, l)
+	}
+	return out
+}
+
+// binds gives the socket addresses of a site address: of a tcp site its own IP,
+// else what `bind` says, else all of the machine's.
+func (b *builder) binds(cfg *config.Site, a *config.Address) []string {
+	if a.Path != "" {
+		return []string{a.Path}
+	}
+	port := strconv.Itoa(int(a.Port))
+	var out []string
+	for _, n := range config.Find(cfg.Body, "bind") {
+		for _, v := range n.Args {
+			ip, err := netip.ParseAddr(v.Text)
+			if err != nil {
+				d := b.errs.Add(v.Range, "bad-value", "%q is no IP address", v.Text)
+				d.Help = append(d.Help, "the port stands in the site's address")
+				continue
+			}
+			out = append(out, net.JoinHostPort(ip.String(), port))
+		}
+	}
+	switch {
+	case len(out) > 0:
+		return out
+	case cfg.TCP && a.Host != "":
+		return []string{net.JoinHostPort(a.Host, port)}
+	default:
+		return []string{":" + port}
+	}
+}

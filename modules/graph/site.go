@@ -1,0 +1,161 @@
+package graph
+
+import (
+	"time"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/logging"
+	"github.com/loadstar-lb/loadstar/modules/handler"
+	"github.com/loadstar-lb/loadstar/modules/matcher"
+)
+
+// Site is one HTTP site.
+type Site struct {
+	Name      string
+	routes    *Chain
+	errors    *handler.ErrorPages
+	forwarded *handler.Forwarded
+	log       logging.Logger
+	gate      *Gate
+	queue     time.Duration // for the gate
+	stall     time.Duration
+	tunnel    time.Duration
+	total     func() int64
+}
+
+// errTurn is what an exchange gets whose turn did not come in time.
+var errTurn = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseQueue, Timeout: true, Status: 503, Cause: "site is full"}
+
+// serve runs the routes and answers what they leave unanswered.
+func (s *Site) serve(x *flow.Exchange) {
+	x.Site = s
+	r := &x.Record
+	r.Site = s.Name
+	x.Stall, x.Tunnel = s.stall, s.tunnel
+	ahead, ok := s.gate.Enter(s.queue)
+	r.PoolQueue = ahead
+	if !ok {
+		x.OnEnd(logOnly{s})
+		s.errors.Respond(x, errTurn)
+		return
+	}
+	x.OnEnd(s)
+	if x.Fault != nil {
+		s.errors.Respond(x, x.Fault)
+		return
+	}
+	s.forwarded.Identify(x)
+	done, err := s.routes.Handle(x)
+	switch {
+	case err != nil:
+		s.errors.Fail(x, err)
+	case !done:
+		s.errors.Respond(x, handler.ErrNoRoute)
+	}
+}
+
+// EndExchange logs the exchange, and lets the next one in.
+func (s *Site) EndExchange(x *flow.Exchange) {
+	s.note(x)
+	s.gate.Leave()
+}
+
+func (s *Site) note(x *flow.Exchange) {
+	r := &x.Record
+	if r.Timings.End == 0 {
+		r.Timings.End = flow.Now()
+	}
+	r.SiteConn = s.gate.Inside()
+	if r.ActConn = r.SiteConn; s.total != nil {
+		r.ActConn = s.total()
+	}
+	s.log.Log(r)
+}
+
+// logOnly ends an exchange that never got in.
+type logOnly struct{ s *Site }
+
+func (l logOnly) EndExchange(x *flow.Exchange) { l.s.note(x) }
+
+// site builds one site and puts it on its listeners.
+func (b *builder) site(cfg *config.Site) {
+	for i := range cfg.Addresses {
+		if a := &cfg.Addresses[i]; a.TLS {
+			d := b.errs.Add(a.Range, "tls-not-built", "%q needs TLS to be terminated here, which this version cannot do yet", a.Text)
+			d.Help = append(d.Help, "write http://, or pass TLS through untouched with a tcp:// site")
+		}
+	}
+	if b.errs.HasErrors() {
+		return
+	}
+	times := b.clients
+	times.read(cfg.Body)
+	log, errs := b.logs.Site(cfg.Body, cfg.TCP)
+	b.errs = append(b.errs, errs...)
+	gate := b.gate(cfg)
+	if cfg.TCP {
+		b.streamSite(cfg, streamParts{times: times, log: log, gate: gate})
+		return
+	}
+	s := &Site{
+		Name: cfg.Name, errors: &handler.ErrorPages{}, forwarded: &handler.Forwarded{},
+		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections,
+	}
+	env := &handler.Env{
+		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
+		Errors: s.errors, Forwarded: s.forwarded,
+	}
+	env.Chain = func(body []config.Node) (flow.Handler, error) { return b.chain(body, env), nil }
+	s.routes = b.chain(cfg.Body, env)
+	b.listenHTTP(cfg, s, times.limits())
+}
+
+// chain builds the routes of a block.
+func (b *builder) chain(body []config.Node, env *handler.Env) *Chain {
+	var routes []Route
+	for i := range body {
+		n := &body[i]
+		m := b.Set.Handler(n.Word)
+		if m == nil {
+			if !isSetting(n.Word) {
+				b.errs.Add(n.Range, "unknown-directive", "nothing is known to do `%s`", n.Word)
+			}
+			continue
+		}
+		when, err := matcher.Compile(n.When, b.matchers)
+		if err != nil {
+			b.fail(n, err)
+			continue
+		}
+		h, err := m.New(n, env)
+		if err != nil {
+			b.fail(n, err)
+			continue
+		}
+		if h != nil {
+			routes = append(routes, Route{When: n.When, Matcher: when, Handler: h, Handle: n.Word == "handle"})
+		}
+	}
+	return NewChain(routes)
+}
+
+// gate lends the site's gate and sets its limit once the graph is in force.
+func (b *builder) gate(cfg *config.Site) *Gate {
+	g, err := b.Shared.Sites.Get(b.Tx, cfg.Name, func() (*Gate, error) { return &Gate{}, nil })
+	if err != nil {
+		g = &Gate{}
+	}
+	limit := 0
+	if n := config.Last(cfg.Body, "maxconn"); n != nil {
+		limit = int(n.Int(0))
+	}
+	b.graph.gates = append(b.graph.gates, limited{g, limit})
+	return g
+}
+
+// limited is a gate with the limit it gets when the graph starts.
+type limited struct {
+	gate  *Gate
+	limit int
+}

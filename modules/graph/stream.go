@@ -1,0 +1,147 @@
+package graph
+
+import (
+	"time"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/logging"
+	"github.com/loadstar-lb/loadstar/modules/handler"
+	"github.com/loadstar-lb/loadstar/modules/matcher"
+)
+
+// StreamSite is one tcp site: it serves whole connections.
+type StreamSite struct {
+	Name      string
+	routes    []streamRoute
+	looks     bool // a route asks for the ClientHello
+	log       logging.Logger
+	gate      *Gate
+	queue     time.Duration
+	handshake time.Duration
+	idle      time.Duration
+	total     func() int64
+}
+
+type streamRoute struct {
+	matcher matcher.ConnMatcher // nil: always
+	handler handler.StreamHandler
+}
+
+// streamParts is what HTTP and tcp sites have in common.
+type streamParts struct {
+	times clientSide
+	log   logging.Logger
+	gate  *Gate
+}
+
+// ServeConn routes one stream and logs it when it has ended. What no route
+// takes is closed.
+func (s *StreamSite) ServeConn(c *flow.Conn) {
+	r := &flow.Record{
+		Start: c.Accepted, Client: c.Client, Local: c.Local, Site: s.Name,
+		Stream: true, TLS: c.TLS != nil, ConnID: c.ID,
+	}
+	r.Timings.Accept = flow.At(c.Accepted)
+	r.Timings.FirstByte = r.Timings.Accept
+	r.Timings.Head = r.Timings.Accept
+	if !c.Busy() {
+		return
+	}
+	c.Pin()
+	defer c.Unpin()
+	ahead, ok := s.gate.Enter(s.queue)
+	r.PoolQueue = ahead
+	if ok {
+		defer s.gate.Leave()
+		s.route(c, r)
+	} else {
+		r.Terminate(errTurn.Flags())
+		r.Err = errTurn
+	}
+	r.Timings.End = flow.Now()
+	r.SiteConn = s.gate.Inside()
+	if r.ActConn = r.SiteConn; s.total != nil {
+		r.ActConn = s.total()
+	}
+	s.log.Log(r)
+}
+
+func (s *StreamSite) route(c *flow.Conn, r *flow.Record) {
+	if s.looks {
+		if err := listener.PeekHello(c, s.handshake); err != nil {
+			r.Err = err // the routes decide without a name; a broken stream shows soon enough
+		}
+		if c.Hello == nil {
+			c.Hello = &flow.Hello{} // looked, and nothing was named
+		}
+	}
+	for i := range s.routes {
+		rt := &s.routes[i]
+		if rt.matcher != nil && rt.matcher.MatchConn(c) != matcher.Yes {
+			continue
+		}
+		if rt.handler.HandleConn(c, r) {
+			return
+		}
+	}
+	r.Terminate('P', byte(flow.PhaseRequest)) // no route: closed by rule
+}
+
+// streamSite builds a tcp site.
+func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
+	s := &StreamSite{
+		Name: cfg.Name, log: parts.log, gate: parts.gate, total: b.Connections,
+		queue: parts.times.queue, handshake: parts.times.handshake, idle: parts.times.tunnel,
+	}
+	env := &handler.Env{Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport, StreamIdle: s.idle}
+	for i := range cfg.Body {
+		n := &cfg.Body[i]
+		m := b.Set.Stream(n.Word)
+		if m == nil {
+			if !isSetting(n.Word) {
+				b.errs.Add(n.Range, "unknown-directive", "nothing is known to do `%s` in a tcp site", n.Word)
+			}
+			continue
+		}
+		when, err := matcher.CompileConn(n.When, b.matchers)
+		if err != nil {
+			b.fail(n, err)
+			continue
+		}
+		h, err := m.New(n, env)
+		if err != nil {
+			b.fail(n, err)
+			continue
+		}
+		s.looks = s.looks || looksAtHello(n.When)
+		s.routes = append(s.routes, streamRoute{when, h})
+	}
+	for i := range cfg.Addresses {
+		a := &cfg.Addresses[i]
+		for _, l := range b.listeners(cfg, a, parts.times.limits()) {
+			if l.first != nil || l.Stream != nil {
+				b.errs.Add(a.Range, "port-conflict", "%s is taken by another site", l.Address)
+				continue
+			}
+			l.Stream = s
+		}
+	}
+}
+
+// looksAtHello reports whether an expression needs the ClientHello.
+func looksAtHello(e *config.Expr) bool {
+	if e == nil {
+		return false
+	}
+	if e.Op == config.Test {
+		return e.Word == "sni" || e.Word == "alpn"
+	}
+	for i := range e.Kids {
+		if looksAtHello(&e.Kids[i]) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,183 @@
+// Package runtime puts configurations in force, one after the other, without
+// losing an exchange: it builds the new graph aside, binds what is missing,
+// and then stores one pointer a socket. Connections go over to the new
+// generation at their next exchange; what only the old one used is let go of
+// when its last connection has.
+package runtime
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/http1"
+	"github.com/loadstar-lb/loadstar/logging"
+	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/graph"
+	"github.com/loadstar-lb/loadstar/modules/live"
+)
+
+// Runtime is the running process's configurations.
+type Runtime struct {
+	set     *modules.Set
+	shared  *graph.Shared
+	host    *listener.Host
+	sockets *listener.Set
+	log     *slog.Logger
+
+	applying sync.Mutex
+	current  atomic.Pointer[generation]
+	count    uint64
+	draining atomic.Int64
+	drained  sync.WaitGroup
+}
+
+// generation is one configuration in force, or still in use.
+type generation struct {
+	*flow.Generation
+	graph  *graph.Graph
+	tx     *live.Tx
+	loaded time.Time
+}
+
+// New gives a runtime without a configuration.
+func New(set *modules.Set, log *slog.Logger) *Runtime {
+	host := listener.NewHost(http1.Server{}, log)
+	return &Runtime{
+		set: set, shared: graph.NewShared(), host: host, sockets: listener.NewSet(host), log: log,
+	}
+}
+
+// Apply puts a configuration in force. All of it or nothing: when it is
+// refused, the list has errors, and nothing has changed. Calls wait for each
+// other. The number is that of the generation in force afterwards.
+func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	tx := live.Begin()
+	g, found := graph.Build(cfg, graph.Deps{
+		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections,
+	})
+	if found.HasErrors() {
+		tx.Rollback()
+		return r.number(), found
+	}
+	next := &generation{
+		Generation: flow.NewGeneration(r.count + 1), graph: g, tx: tx, loaded: time.Now(),
+	}
+	change, errs := r.sockets.Prepare(next.wants())
+	if found = append(found, errs...); errs.HasErrors() {
+		g.Close()
+		tx.Rollback()
+		return r.number(), found
+	}
+	// Nothing fails from here on.
+	tx.Commit()
+	r.count++
+	limit := g.Process.Maxconn
+	if limit == 0 {
+		limit = listener.DescriptorLimit()
+	}
+	r.host.Limit.Set(limit)
+	g.Start()
+	change.Commit()
+	if prev := r.current.Swap(next); prev != nil {
+		r.retire(prev)
+	}
+	return r.count, found
+}
+
+// wants gives the sockets of a generation.
+func (g *generation) wants() []listener.Want {
+	out := make([]listener.Want, 0, len(g.graph.Listeners))
+	for _, l := range g.graph.Listeners {
+		b := &flow.Binding{Server: l, Generation: g.Generation, Limits: l.Limits}
+		if l.Stream != nil {
+			b.Streams = l.Stream
+		}
+		out = append(out, listener.Want{
+			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: b, Range: l.Range,
+		})
+	}
+	return out
+}
+
+// retire lets go of a generation, once nobody uses it.
+func (r *Runtime) retire(g *generation) {
+	r.draining.Add(1)
+	r.drained.Add(1)
+	go func() {
+		defer r.drained.Done()
+		<-g.Done()
+		g.graph.Close()
+		g.tx.Release()
+		r.draining.Add(-1)
+	}()
+	g.Release()
+}
+
+func (r *Runtime) number() uint64 {
+	if g := r.current.Load(); g != nil {
+		return g.Number
+	}
+	return 0
+}
+
+// Process gives the process's options that are in force.
+func (r *Runtime) Process() graph.Process {
+	if g := r.current.Load(); g != nil {
+		return g.graph.Process
+	}
+	return graph.Process{}
+}
+
+// Stats tells what is in force.
+type Stats struct {
+	Generation  uint64
+	Loaded      time.Time
+	Draining    int // older generations that still serve somebody
+	Connections int64
+	Listening   []string
+}
+
+// Stats gives a snapshot.
+func (r *Runtime) Stats() Stats {
+	st := Stats{Draining: int(r.draining.Load()), Connections: r.host.Connections()}
+	if g := r.current.Load(); g != nil {
+		st.Generation, st.Loaded = g.Number, g.loaded
+	}
+	for _, s := range r.sockets.Sockets() {
+		st.Listening = append(st.Listening, s.Addr().String())
+	}
+	return st
+}
+
+// Reopen has log files opened anew, as after a rotation.
+func (r *Runtime) Reopen() {
+	r.shared.Sinks.Each(func(_ logging.Key, s logging.Sink) { s.Reopen() })
+}
+
+// Shutdown stops accepting, lets what is in progress end, and cuts what is left
+// when ctx ends; it tells how many connections it cut. Logs are delivered.
+func (r *Runtime) Shutdown(ctx context.Context) (cut int) {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	cut = r.sockets.Shutdown(ctx)
+	if g := r.current.Swap(nil); g != nil {
+		r.retire(g)
+	}
+	ended := make(chan struct{})
+	go func() { r.drained.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(2 * time.Second): // a sink or a handler that hangs must not keep the process
+	}
+	r.host.Close()
+	return cut
+}

@@ -26,41 +26,43 @@ type rrPolicy struct{}
 // weights that have no common divisor) weights are rounded.
 const maxSchedule = 1 << 20
 
-// Picker makes the table of one whole round, in which every server stands as
-// often as its weight says. HAProxy keeps two trees and moves one server a pick
-// (its src/lb_fwrr.c); the order that comes out repeats every round, so it can be
-// laid out once and walked with one atomic addition.
+// Picker makes the tables of turns. HAProxy keeps its servers in trees by their
+// next position and moves one a pick (its src/lb_fwrr.c). The order that comes
+// out is one first round, in which the servers fall into step, and then the same
+// round over and over, until after as many picks as the weights, counted in
+// sixteenths, add up to it starts again (with servers of equal weight perhaps in
+// another order; here they keep theirs). So both rounds can be laid out once and
+// walked with one atomic addition.
 func (rrPolicy) Picker(servers []*upstream.Server) Picker {
-	shares := make([]int, len(servers))
+	shares, total := make([]int, len(servers)), 0
 	for i, s := range servers {
 		shares[i] = s.Share()
+		total += shares[i]
 	}
-	return newRR(servers, shares)
+	first, round := schedule(reduce(shares))
+	n := len(round)
+	return &rr{servers: servers, first: first, round: round, restart: uint64(max(n, total/n*n))}
 }
 
-func newRR(servers []*upstream.Server, shares []int) *rr {
-	return &rr{servers: servers, turns: schedule(reduce(shares))}
-}
-
-// rr walks the table. A full server loses its turn to the next one in the table
+// rr walks the tables. A full server loses its turn to the next one in the table
 // that is not full, and is owed it: the first choice after it has a slot again.
 // HAProxy lets every full server keep its place; here one at a time is
 // remembered, since more would need a lock. It differs only while two or more
 // servers are full at once, and by single turns.
 type rr struct {
-	servers []*upstream.Server
-	turns   []uint32
-	at      atomic.Uint64
-	owed    atomic.Pointer[upstream.Server]
+	servers      []*upstream.Server
+	first, round []uint32
+	restart      uint64
+	at           atomic.Uint64
+	owed         atomic.Pointer[upstream.Server]
 }
 
 func (r *rr) Pick(a *Ask) *upstream.Server {
 	if o := r.owed.Load(); o != nil && o != a.Tried && o.Free() && r.owed.CompareAndSwap(o, nil) {
 		return o
 	}
-	n := uint64(len(r.turns))
-	for range n {
-		s := r.servers[r.turns[(r.at.Add(1)-1)%n]]
+	for range r.round {
+		s := r.servers[r.turn()]
 		switch {
 		case s == a.Tried:
 		case s.Free():
@@ -70,6 +72,15 @@ func (r *rr) Pick(a *Ask) *upstream.Server {
 		}
 	}
 	return lastResort(a, r.servers)
+}
+
+// turn gives whose turn it is.
+func (r *rr) turn() uint32 {
+	at := (r.at.Add(1) - 1) % r.restart
+	if n := uint64(len(r.round)); at >= n {
+		return r.round[at%n]
+	}
+	return r.first[at]
 }
 
 // lastResort gives the server that was tried before, if it is one of those to
@@ -115,56 +126,65 @@ func gcd(a, b int) int {
 	return a
 }
 
-// schedule lays out one round. At each position the server is taken whose place
-// has come (ties: the heavier, then the earlier in the configuration); when none
-// has, the heaviest that has not had its first turn yet begins here. Having been
-// taken at position p, a server comes again at p + total/weight, remainders
-// carried over.
-func schedule(weights []int) []uint32 {
-	order := byWeight(weights)
-	total := 0
+// schedule lays out the first round and those that follow. At each position the
+// server is taken whose place has come; when none has, the heaviest that has not
+// had its first turn yet begins here, or else the next in line comes early. A
+// server comes again total/weight after its last place; the rest of that division
+// is carried over. Of equal places the one with the lower rest less weight goes
+// first, which is mostly the heavier, and then who came into line first.
+func schedule(weights []int) (first, round []uint32) {
+	order, total := byWeight(weights), 0
 	for _, w := range weights {
 		total += w
 	}
-	turns := make([]uint32, 0, total)
-	due := &dueHeap{}
-	fresh := 0
-	for pos := 0; pos < total; pos++ {
-		var d turn
-		if due.Len() > 0 && ((*due)[0].pos <= pos || fresh == len(order)) {
-			d = heap.Pop(due).(turn)
-		} else {
-			d = turn{rank: fresh, server: order[fresh], pos: pos}
-			fresh++
+	turns := make([]uint32, 0, 2*total)
+	due := make(dueHeap, 0, len(weights))
+	for pos := range 2 * total {
+		if len(order) > 0 && (due.Len() == 0 || due[0].pos > pos) {
+			s := order[0]
+			order = order[1:]
+			turns = append(turns, uint32(s))
+			heap.Push(&due, place{server: s, pos: pos, weight: weights[s]}.next(total, pos))
+			continue
 		}
-		turns = append(turns, uint32(d.server))
-		w := weights[d.server]
-		d.pos += total / w
-		if d.rest += total % w; d.rest >= w {
-			d.rest -= w
-			d.pos++
-		}
-		if d.times++; d.times < w {
-			heap.Push(due, d)
-		}
+		turns = append(turns, uint32(due[0].server))
+		due[0] = due[0].next(total, pos)
+		heap.Fix(&due, 0)
 	}
-	return turns
+	return turns[:total], turns[total:]
 }
 
-// turn is the next place of one server.
-type turn struct {
-	pos, rank           int // rank: place in the order by weight
-	server, rest, times int
+// place is where a server stands in line.
+type place struct {
+	pos, rest, weight int
+	server, since     int // since: the position at which it came into line
 }
 
-type dueHeap []turn
+func (p place) next(total, now int) place {
+	p.since = now
+	p.pos += total / p.weight
+	if p.rest += total % p.weight; p.rest >= p.weight {
+		p.rest -= p.weight
+		p.pos++
+	}
+	return p
+}
+
+type dueHeap []place
 
 func (h dueHeap) Len() int { return len(h) }
 func (h dueHeap) Less(i, j int) bool {
-	return h[i].pos < h[j].pos || h[i].pos == h[j].pos && h[i].rank < h[j].rank
+	a, b := &h[i], &h[j]
+	if a.pos != b.pos {
+		return a.pos < b.pos
+	}
+	if x, y := a.rest-a.weight, b.rest-b.weight; x != y {
+		return x < y
+	}
+	return a.since < b.since
 }
 func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *dueHeap) Push(x any)   { *h = append(*h, x.(turn)) }
+func (h *dueHeap) Push(x any)   { *h = append(*h, x.(place)) }
 func (h *dueHeap) Pop() any {
 	old := *h
 	x := old[len(old)-1]

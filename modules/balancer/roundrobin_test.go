@@ -40,7 +40,7 @@ func TestScheduleIsFairAndSmooth(t *testing.T) {
 			weights[i] = 1 + rnd.IntN(20)
 		}
 		w := reduce(weights)
-		turns := schedule(w)
+		_, turns := schedule(w)
 		total := 0
 		for _, x := range w {
 			total += x

@@ -144,6 +144,7 @@ func clearStale(path string) error {
 
 // BindError says why an address cannot be bound.
 type BindError struct {
+	Want   int // which of the wants it was, when several were asked for
 	Key    Key
 	Reason string
 	Err    error
@@ -155,19 +156,20 @@ func (e *BindError) Error() string { return fmt.Sprintf("cannot listen on %s: %s
 // Unwrap gives the error of the system.
 func (e *BindError) Unwrap() error { return e.Err }
 
-func explain(key Key, err error) error {
-	reason := err.Error()
+// reason says in words what the system's error means for an address.
+func reason(key Key, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		reason = "the address is in use by another process"
+		return "the address is in use by another process"
 	case errors.Is(err, syscall.EACCES) && key.Network == "unix":
-		reason = "no permission to create the socket there"
+		return "no permission to create the socket there"
 	case errors.Is(err, syscall.EACCES):
-		reason = "no permission: ports below 1024 need root or CAP_NET_BIND_SERVICE"
+		return "no permission: ports below 1024 need root or CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		reason = "this machine has no such address"
+		return "this machine has no such address"
 	case errors.Is(err, syscall.ENOENT):
-		reason = "the directory does not exist"
+		return "the directory does not exist"
+	default:
+		return err.Error()
 	}
-	return &BindError{key, reason, err}
 }

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
 
@@ -17,8 +16,7 @@ import (
 type Want struct {
 	Key     Key
 	Binding *flow.Binding
-	Maxconn int        // of the socket; 0: only the process's
-	Range   diag.Range // where the configuration asks for it
+	Maxconn int // of the socket; 0: only the process's
 }
 
 // Set is the sockets in use. Its methods but Prepare and Commit may be called
@@ -43,26 +41,26 @@ type Change struct {
 }
 
 // Prepare binds what is wanted and not there yet. On an error everything is as
-// it was, and the list names every address that cannot be had.
-func (s *Set) Prepare(wants []Want) (*Change, diag.List) {
+// it was, and the errors name every want that cannot be had.
+func (s *Set) Prepare(wants []Want) (*Change, []*BindError) {
 	c := &Change{set: s, wants: wants, fresh: map[Key]*Socket{}}
-	var errs diag.List
+	var errs []*BindError
 	for i := range wants {
 		w := &wants[i]
 		if s.current[w.Key] != nil || c.fresh[w.Key] != nil {
 			continue
 		}
-		sock, err := s.host.Bind(w.Key)
+		sock, err := s.host.bind(w.Key, false)
 		if errors.Is(err, syscall.EADDRINUSE) && c.lend(w.Key) {
 			sock, err = s.host.bind(w.Key, true)
 		}
 		if err != nil {
-			errs.Add(w.Range, "cannot-listen", "%v", err)
+			errs = append(errs, &BindError{Want: i, Key: w.Key, Reason: reason(w.Key, err), Err: err})
 			continue
 		}
 		c.fresh[w.Key] = sock
 	}
-	if errs.HasErrors() {
+	if errs != nil {
 		c.Rollback()
 		return nil, errs
 	}

@@ -63,13 +63,19 @@ type Socket struct {
 }
 
 // Bind opens a socket and has it listen, so that nothing can fail later. It
-// accepts nothing before Start. Its error names the address.
-func (h *Host) Bind(key Key) (*Socket, error) { return h.bind(key, false) }
+// accepts nothing before Start. Its error is a BindError.
+func (h *Host) Bind(key Key) (*Socket, error) {
+	s, err := h.bind(key, false)
+	if err != nil {
+		return nil, &BindError{Key: key, Reason: reason(key, err), Err: err}
+	}
+	return s, nil
+}
 
 func (h *Host) bind(key Key, share bool) (*Socket, error) {
 	l, err := listen(key, share)
 	if err != nil {
-		return nil, explain(key, err)
+		return nil, err
 	}
 	return &Socket{Key: key, host: h, l: l, stop: make(chan struct{}), done: make(chan struct{})}, nil
 }

@@ -242,8 +242,8 @@ func TestAllOrNothing(t *testing.T) {
 		{Key: Key{Network: "tcp", Address: taken.Addr().String()}, Binding: binding(2)},
 		{Key: Key{Network: "tcp", Address: "192.0.2.77:80"}, Binding: binding(2)},
 	})
-	if len(errs) != 2 || !strings.Contains(errs[0].Message, taken.Addr().String()+": the address is in use") ||
-		!strings.Contains(errs[1].Message, "192.0.2.77:80: this machine has no such address") {
+	if len(errs) != 2 || errs[0].Want != 1 || !strings.Contains(errs[0].Error(), taken.Addr().String()+": the address is in use") ||
+		!strings.Contains(errs[1].Error(), "192.0.2.77:80: this machine has no such address") {
 		t.Errorf("diagnostics: %v", errs)
 	}
 	ask(t, dial(t, addr), "x") // the old one goes on

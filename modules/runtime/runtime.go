@@ -71,8 +71,11 @@ func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	next := &generation{
 		Generation: flow.NewGeneration(r.count + 1), graph: g, tx: tx, loaded: time.Now(),
 	}
-	change, errs := r.sockets.Prepare(next.wants())
-	if found = append(found, errs...); errs.HasErrors() {
+	change, refused := r.sockets.Prepare(next.wants())
+	if len(refused) > 0 {
+		for _, e := range refused {
+			found.Add(g.Listeners[e.Want].Range, "cannot-listen", "%v", e)
+		}
 		g.Close()
 		tx.Rollback()
 		return r.number(), found
@@ -93,7 +96,7 @@ func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	return r.count, found
 }
 
-// wants gives the sockets of a generation.
+// wants gives the sockets of a generation, in the order of its listeners.
 func (g *generation) wants() []listener.Want {
 	out := make([]listener.Want, 0, len(g.graph.Listeners))
 	for _, l := range g.graph.Listeners {
@@ -102,7 +105,7 @@ func (g *generation) wants() []listener.Want {
 			b.Streams = l.Stream
 		}
 		out = append(out, listener.Want{
-			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: b, Range: l.Range,
+			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: b,
 		})
 	}
 	return out

@@ -129,7 +129,7 @@ func fieldCases() []desync {
 // lineCases: RFC 9112 §3.
 func lineCases() []desync {
 	var cases []desync
-	for _, target := range []string{"/a#b", "/a\x01b", "/a\x7fb", "/a%00b", `/a\b`, "/a..;/b", "/..;/b", "a", "", "/a b", "*"} {
+	for _, target := range []string{"/a#b", "/a\x01b", "/a\x7fb", "/a%00b", `/a\b`, "/a/..;/b", "/..;/b", "a", "", "/a b", "*"} {
 		cases = append(cases, desync{name: "target " + target, raw: "GET " + target + " HTTP/1.1\r\nHost: www.example\r\n\r\n", status: bad})
 	}
 	for _, line := range []string{
@@ -186,7 +186,9 @@ func (d desync) check(t *testing.T, port int, o *e2e.Origin) {
 		d.sameMessage(t, messages)
 	case d.cut && len(messages) == 1 && !messages[0].Complete && messages[0].Target == "/case":
 	case len(messages) > 0:
-		t.Errorf("forwarded: %q", messages[0].Raw)
+		for _, m := range messages {
+			t.Errorf("forwarded (complete: %v): %q", m.Complete, m.Raw)
+		}
 	}
 }
 

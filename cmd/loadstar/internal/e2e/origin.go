@@ -21,7 +21,7 @@ type Message struct {
 	Trailer              http.Header
 	Body                 string
 	Complete             bool   // the body ended as its framing says
-	Raw                  string // all bytes of the connection up to now
+	Raw                  string // its bytes, as far as they came
 	Conn                 int    // which connection, from 1
 }
 
@@ -83,6 +83,7 @@ func (o *Origin) serve(c net.Conn) {
 	var raw bytes.Buffer
 	br := bufio.NewReader(io.TeeReader(c, &raw))
 	for {
+		raw.Next(raw.Len() - br.Buffered()) // what was read ahead belongs to the next message
 		if _, err := br.Peek(1); err != nil {
 			return
 		}
@@ -99,7 +100,8 @@ func (o *Origin) serve(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
 		}
 		body, err := io.ReadAll(r.Body)
-		m.Body, m.Trailer, m.Complete, m.Raw = string(body), r.Trailer, err == nil, raw.String()
+		m.Body, m.Trailer, m.Complete = string(body), r.Trailer, err == nil
+		m.Raw = string(raw.Bytes()[:raw.Len()-br.Buffered()])
 		o.mu.Lock()
 		o.messages = append(o.messages, m)
 		o.mu.Unlock()

@@ -49,7 +49,7 @@ func (c *conn) Start() error {
 	a, x := &s.answer, &s.x
 	r := &x.Resp
 	f := wire.AnswerFraming{Length: -1}
-	a.keep = a.keep && s.hd.KeepsAlive() && !c.draining() && !c.eof.Load() && (s.body.done.Load() || c.fd != noFD)
+	a.keep = a.keep && s.hd.KeepsAlive() && !c.draining() && !c.eof.Load() && (s.body.done.Load() || s.body.drainable())
 	switch {
 	case r.Status == 101:
 		f.Upgrade, a.keep, a.nobody = r.Upgrade, false, true

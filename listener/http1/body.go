@@ -21,6 +21,8 @@ type body struct {
 	trailer flow.Header
 	err     error
 	closed  atomic.Bool
+	broken  atomic.Bool // it cannot be read to its end
+	until   int64       // when draining ends, 0 otherwise
 	done    atomic.Bool // everything was taken from the connection
 	big     *[bodyBuffer]byte
 	br, bw  int // unread stretch of big
@@ -33,7 +35,9 @@ func (b *body) none() { b.begin(nil, nil, 0) }
 func (b *body) begin(c *conn, _ *wire.Head, length int64) {
 	b.c, b.remain, b.chunked, b.err = c, length, length < 0, nil
 	b.chunks.Reset()
+	b.until = 0
 	b.closed.Store(false)
+	b.broken.Store(false)
 	b.done.Store(length == 0)
 	b.br, b.bw = 0, 0
 	if b.length = length; c != nil {
@@ -193,7 +197,11 @@ func (b *body) fill() error {
 	if x := &b.c.s.x; x.Stall > 0 {
 		stall = x.Stall
 	}
-	b.c.due(flow.Now()+int64(stall), int64(100*time.Millisecond))
+	at := flow.Now() + int64(stall)
+	if b.until > 0 {
+		at = min(at, b.until)
+	}
+	b.c.due(at, int64(100*time.Millisecond))
 	if b.closed.Load() {
 		// Close may have come before the deadline was set: it must not be
 		// waited out. Had it come later, its own deadline would count.
@@ -210,6 +218,7 @@ func (b *body) fill() error {
 	if b.closed.Load() {
 		return flow.ErrAborted
 	}
+	b.broken.Store(true)
 	if err == io.EOF {
 		b.c.eof.Store(true)
 		err = io.ErrUnexpectedEOF
@@ -265,47 +274,43 @@ func (b *body) gather() error {
 	return b.fill()
 }
 
-// settle takes the rest of the body off the connection after the answer was
-// sent, within limits, and puts pipelined bytes back; false means that the
-// connection cannot go on.
-func (b *body) settle() bool {
-	if b.c == nil {
-		return true
+// release lets go of the body's buffer. What is left in it came behind a
+// chunked body: the next request. The exchange must have ended.
+func (b *body) release() {
+	if b.big == nil {
+		return
 	}
-	ok := b.done.Load() || b.drain()
-	if b.big != nil {
+	if rest := b.big[b.br:b.bw]; len(rest) > 0 {
 		s := b.c.s
-		if rest := b.bw - b.br; rest > 0 {
-			// Bytes behind a chunked body: the next request.
-			if rest > len(s.buf) {
-				s.buf = make([]byte, bodyBuffer+headBuffer)
-			}
-			s.r, s.w = 0, copy(s.buf, b.big[b.br:b.bw])
+		if len(rest) > len(s.buf) {
+			s.buf = make([]byte, bodyBuffer+headBuffer)
 		}
-		bodyBuffers.Put(b.big)
-		b.big, b.br, b.bw = nil, 0, 0
+		s.r, s.w = 0, copy(s.buf, rest)
 	}
-	return ok
+	bodyBuffers.Put(b.big)
+	b.big, b.br, b.bw = nil, 0, 0
 }
 
 // drainLimit bounds what is read of a body that nobody wants, so that the
 // connection can be kept.
 const drainLimit = 256 << 10
 
+// drainable reports whether the rest of a body that is not read is little
+// enough to keep the connection for. It asks nothing that a reader changes.
+func (b *body) drainable() bool {
+	return b.length <= drainLimit && b.length > 0 && !b.broken.Load() && !b.c.s.x.Req.Expect
+}
+
+// drain takes the rest of the body off the connection after the answer was
+// sent, within limits; false means that the connection cannot go on.
 func (b *body) drain() bool {
 	c := b.c
-	if c.fd != noFD { // inline: it is all in the buffer
-		_, err := b.Next()
-		return err == nil && b.done.Load()
-	}
-	if c.s.x.Req.Expect || b.remain > drainLimit || b.err != nil && b.err != flow.ErrAborted {
+	if b.err != nil && b.err != flow.ErrAborted {
 		return false
 	}
-	b.closed.Store(false)
 	b.err = nil
-	c.deadline = 0
-	until := flow.Now() + int64(c.limits.Drain)
-	for left := drainLimit; left > 0 && flow.Now() < until; {
+	b.until = flow.Now() + int64(c.limits.Drain)
+	for left := int64(drainLimit); left > 0 && flow.Now() < b.until; {
 		p, err := b.Next()
 		if err == io.EOF {
 			return true
@@ -313,7 +318,7 @@ func (b *body) drain() bool {
 		if err != nil {
 			return false
 		}
-		left -= len(p)
+		left -= int64(len(p))
 	}
 	return b.done.Load()
 }

@@ -142,16 +142,24 @@ func (c *conn) exchange() {
 // readies the session for the next.
 func (c *conn) endExchange() {
 	s := c.s
+	b := &s.body
 	c.served++
-	if !s.answer.keep || s.x.Aborted() {
+	if b.closed.Swap(false) { // Close left a deadline that has passed
+		c.deadline = 0
+		_ = c.fc.SetReadDeadline(time.Time{})
+	}
+	switch {
+	case !s.answer.keep || s.x.Aborted():
 		c.done = true
-		c.linger = !s.body.done.Load() || s.w > s.r
-	} else if !s.body.settle() {
+		c.linger = !b.done.Load() || s.w > s.r || b.br < b.bw
+	case !b.done.Load() && !b.drain():
 		c.done, c.linger = true, true
 	}
-	s.x.Record.BytesIn, s.in = s.in-int64(s.w-s.r), int64(s.w-s.r)
+	unread := int64(s.w - s.r + b.bw - b.br)
+	s.x.Record.BytesIn, s.in = s.in-unread, unread
 	s.x.End()
 	s.poison()
+	b.release()
 	c.fc.Idle()
 	if s.r == s.w {
 		s.r, s.w = 0, 0

@@ -220,9 +220,11 @@ func (r *Request) normalise(path []byte) error {
 	return nil
 }
 
-// dotSegments looks for "." and ".." segments in a decoded path, and for
-// segments such as "..;x", which some servers take for "..".
+// dotSegments looks in a decoded path for "." and ".." segments, and for "..;",
+// which some servers take for ".." wherever it stands; "." before a parameter
+// is the same to them.
 func dotSegments(p []byte) (dots, params bool) {
+	params = bytes.Contains(p, []byte("..;")) || bytes.Contains(p, []byte("/.;"))
 	for len(p) > 0 {
 		p = p[1:] // the slash
 		seg := p
@@ -230,14 +232,7 @@ func dotSegments(p []byte) (dots, params bool) {
 			seg = p[:i]
 		}
 		p = p[len(seg):]
-		name := seg
-		if i := bytes.IndexByte(seg, ';'); i >= 0 {
-			name = seg[:i]
-		}
-		if isDots(name) {
-			dots = true
-			params = params || len(name) != len(seg)
-		}
+		dots = dots || isDots(seg)
 	}
 	return dots, params
 }

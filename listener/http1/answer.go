@@ -208,7 +208,7 @@ func (c *conn) sendFailed(err error) error {
 // Finish ends the answer.
 func (c *conn) Finish() error {
 	a := &c.s.answer
-	if a.left > 0 && !a.nobody {
+	if a.left > 0 && !a.nobody || !c.s.x.Started() {
 		c.Abort(io.ErrUnexpectedEOF)
 		return io.ErrUnexpectedEOF
 	}
@@ -226,12 +226,32 @@ func (c *conn) Abort(error) {
 	a := &c.s.answer
 	a.keep = false
 	if c.s.x.Started() && a.err == nil {
-		if a.left < 0 && !a.chunked && !a.nobody && c.fc.Socket != nil {
-			_ = c.fc.Socket.SetLinger(0)
+		if a.left < 0 && !a.chunked && !a.nobody {
+			c.reset()
 		} else {
 			_ = c.Flush()
 		}
 	}
 	a.err = flow.ErrAborted
 	c.s.x.Record.BytesOut = a.sent
+}
+
+// reset has the connection end with a reset rather than with a clean end, when
+// the caller of ServeConn closes it.
+func (c *conn) reset() {
+	c.broken = true
+	nc := c.fc.Conn
+	for {
+		over, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		nc = over.NetConn()
+	}
+	if s, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = s.SetLinger(0)
+	}
+	if nc != c.fc.Conn {
+		_ = nc.Close() // before the layer above says a clean goodbye
+	}
 }

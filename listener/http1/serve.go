@@ -52,6 +52,7 @@ type conn struct {
 	eof       atomic.Bool // the client sends no more
 	outline   bool        // a parsed request waits to be served outside the callback
 	done      bool
+	broken    bool // it must not end cleanly
 	linger    bool // unread bytes may be on their way: close with care
 	tunnel    func(flow.Stream, []byte)
 }
@@ -225,7 +226,7 @@ func (c *conn) finish() {
 		c.s.r, c.s.w = 0, 0
 		c.giveBack()
 	}
-	if c.linger && !c.eof.Load() {
+	if c.linger && !c.broken && !c.eof.Load() {
 		c.lingerClose()
 	}
 	c.fc.Unpin()

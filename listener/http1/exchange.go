@@ -188,6 +188,7 @@ func (c *conn) refuse(fault *flow.Error) {
 		return
 	}
 	s.body.none()
+	s.hd = wire.Head{Minor: 1}
 	s.answer.keep = false
 	x.Record.Bad = true
 	x.Fault = fault

@@ -43,6 +43,7 @@ type conn struct {
 	fd     uintptr         // inside the callback: the descriptor
 	step   func(uintptr) bool
 	limits flow.Limits
+	one    [1]byte
 	s      *session // nil while idle
 
 	served    int   // exchanges
@@ -121,10 +122,18 @@ func (c *conn) ready(fd uintptr) bool {
 
 // readBlocking is the same for streams that are no plain socket.
 func (c *conn) readBlocking() {
-	s := c.borrow()
 	c.waiting()
-	s = c.borrow()
-	n, err := c.fc.Read(s.buf[s.w:])
+	var n int
+	var err error
+	if c.s == nil { // idle: without buffers until the first byte
+		if n, err = c.fc.Read(c.one[:]); n > 0 {
+			s := c.borrow()
+			s.buf[s.w] = c.one[0]
+		}
+	} else {
+		s := c.borrow()
+		n, err = c.fc.Read(s.buf[s.w:])
+	}
 	if n > 0 {
 		c.received(n)
 		return

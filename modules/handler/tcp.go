@@ -1,0 +1,123 @@
+package handler
+
+import (
+	"net"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/tunnel"
+	"github.com/loadstar-lb/loadstar/modules/balancer"
+	"github.com/loadstar-lb/loadstar/modules/pool"
+	"github.com/loadstar-lb/loadstar/modules/transport"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// ProxyTCP is `proxy` in tcp sites.
+var ProxyTCP = StreamModule{
+	Spec: spec.Word{
+		Name: "proxy", In: spec.InTCPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Body: spec.InPool,
+		Doc: "Passes the stream to a pool, untouched",
+		Long: "A server that cannot be connected to is followed by another as the pool's `retry` allows. The two directions end on their own " +
+			"(half-close); the stream ends when both have, or when nothing moved for the site's or else the pool's `timeout tunnel`.",
+		Example: "proxy @mail mail_farm",
+	},
+	New: func(n *config.Node, env *Env) (StreamHandler, error) {
+		return &StreamProxy{Pool: env.Pool(n.Text(0)), Idle: env.StreamIdle}, nil
+	},
+}
+
+// StreamProxy passes streams to a pool.
+type StreamProxy struct {
+	Pool *pool.Pool
+	Idle time.Duration // without traffic; 0: the server's tunnel timeout
+}
+
+// HandleConn connects to a server and relays until both sides have ended. It
+// always takes the stream; what went wrong is in the record.
+func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
+	r.Pool = h.Pool.Name
+	client, ok := c.Conn.(flow.Stream)
+	if !ok { // a socket and TLS over one are streams both
+		r.Terminate('P', byte(flow.PhaseConnect))
+		return true
+	}
+	s, server, fault := h.connect(c, r)
+	if fault != nil {
+		r.Terminate(fault.Flags())
+		r.Err = fault
+		return true
+	}
+	idle := h.Idle
+	if idle == 0 {
+		idle = s.Timeouts.Tunnel
+	}
+	res := tunnel.Run(client, server.(flow.Stream), tunnel.Options{Idle: idle})
+	_ = server.Close()
+	h.release(s, r)
+	r.BytesIn += res.Up
+	r.BytesOut += res.Down
+	if res.Cause != '-' {
+		r.Terminate(res.Cause, res.Phase)
+		r.Err = res.Err
+	}
+	return true
+}
+
+// connect chooses servers until a connection stands or the tries are used up. On
+// success a slot of the server is held.
+func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, net.Conn, *flow.Error) {
+	ask := balancer.Ask{Client: c.Client.Addr()}
+	var last *upstream.Server
+	for {
+		s, fault := h.Pool.Acquire(&ask, r)
+		if fault != nil {
+			return nil, nil, fault
+		}
+		r.Redispatched = r.Redispatched || last != nil && last != s
+		r.Server, r.ServerAddr = s.Name, s.Dial
+		last = s
+		conn, fault := transport.Dial(s)
+		if fault == nil {
+			r.Timings.Connected = flow.Now()
+			h.Pool.Report(s, pool.Connected)
+			return s, conn, nil
+		}
+		h.Pool.Report(s, pool.ConnectFailed)
+		h.release(s, r)
+		if r.Retries >= h.Pool.Retry.Max {
+			return nil, nil, fault
+		}
+		r.Retries++
+		s.Live.Retries.Add(1)
+		h.next(s, &ask)
+	}
+}
+
+// next readies another try: elsewhere at once, or the same server after a pause
+// (HAProxy manual, "retries": one second, or the connect timeout if shorter).
+func (h *StreamProxy) next(s *upstream.Server, ask *balancer.Ask) {
+	if h.Pool.Retry.Redispatch {
+		ask.Tried, ask.Forced = s, nil
+		if active, backup := h.Pool.Usable(); active+backup > 1 || !s.Usable() {
+			return
+		}
+	}
+	d := time.Second
+	if t := s.Timeouts.Connect; t > 0 {
+		d = min(d, t)
+	}
+	time.Sleep(d)
+}
+
+// release gives the slot back; the record counts the stream itself in.
+func (h *StreamProxy) release(s *upstream.Server, r *flow.Record) {
+	r.ServerConn, r.PoolConn = s.Live.Active(), h.Pool.Live().Active()
+	h.Pool.Release(s)
+}
+
+// PeekHello reads the ClientHello at the start of a stream into c.Hello without
+// touching the stream. A stream without one has none: its sites' routes decide.
+func PeekHello(c *flow.Conn, timeout time.Duration) { _ = listener.PeekHello(c, timeout) }

@@ -115,23 +115,6 @@ func (c *conn) endChunk() {
 	}
 }
 
-// Relay copies from the server's side; plain sockets are spliced.
-func (c *conn) Relay(src io.Reader, n int64) (int64, error) {
-	a := &c.s.answer
-	if err := c.Flush(); err != nil {
-		return 0, err
-	}
-	if n < 0 || a.chunked || n > a.left || c.fc.Socket == nil {
-		return 0, flow.ErrTooLong
-	}
-	// TCPConn splices for a LimitedReader over a TCPConn.
-	_ = c.fc.SetWriteDeadline(time.Time{})
-	m, err := io.Copy(c.fc.Socket, &io.LimitedReader{R: src, N: n})
-	a.left -= m
-	a.sent += m
-	return m, err
-}
-
 // Flush sends what is kept back.
 func (c *conn) Flush() error { return c.send(nil) }
 
@@ -168,13 +151,18 @@ func (c *conn) send(p []byte) error {
 	return nil
 }
 
+// stall is how long a body may stand still.
+func (c *conn) stall() time.Duration {
+	if d := c.s.x.Stall; d > 0 {
+		return d
+	}
+	return c.limits.Stall
+}
+
 // sendRest waits for the client to take what is left after n bytes.
 func (c *conn) sendRest(n int, p []byte) error {
 	a := &c.s.answer
-	stall := c.limits.Stall
-	if c.s.x.Stall > 0 {
-		stall = c.s.x.Stall
-	}
+	stall := c.stall()
 	var pieces [2][]byte
 	pieces[0], pieces[1] = a.out, p
 	for _, b := range pieces {

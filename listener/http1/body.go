@@ -193,11 +193,7 @@ func (b *body) fill() error {
 	if !b.chunked {
 		limit = limit[:min(int64(len(limit)), b.remain)]
 	}
-	stall := b.c.limits.Stall
-	if x := &b.c.s.x; x.Stall > 0 {
-		stall = x.Stall
-	}
-	at := flow.Now() + int64(stall)
+	at := flow.Now() + int64(b.c.stall())
 	if b.until > 0 {
 		at = min(at, b.until)
 	}

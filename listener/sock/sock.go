@@ -66,6 +66,18 @@ func Quiet(fd uintptr, one []byte) bool {
 	}
 }
 
+// Ended reports whether nothing more can be read: the peer ended the stream, or
+// it broke, and all that came before was read.
+func Ended(rc syscall.RawConn) bool {
+	ended := false
+	err := rc.Control(func(fd uintptr) {
+		var one [1]byte
+		n, err := peek(fd, one[:])
+		ended = n == 0 && err != ErrAgain && err != syscall.EINTR
+	})
+	return ended || err != nil
+}
+
 // Raw gives the RawConn of a connection, nil if it has no descriptor.
 func Raw(c net.Conn) syscall.RawConn {
 	sc, ok := c.(syscall.Conn)

@@ -128,6 +128,7 @@ func (c *conn) exchange() {
 		return
 	}
 	x.Record.Method, x.Record.URI, x.Record.Version = x.Req.Method, x.Req.Original, version(x.Req.Minor)
+	c.serving = true
 	c.fc.Bound().Server.ServeExchange(x)
 	if c.tunnel != nil {
 		return // goes on in runTunnel
@@ -160,6 +161,7 @@ func (c *conn) endExchange() {
 	s.x.End()
 	s.poison()
 	b.release()
+	c.serving = false
 	c.fc.Idle()
 	if s.r == s.w {
 		s.r, s.w = 0, 0
@@ -193,11 +195,13 @@ func (c *conn) refuse(fault *flow.Error) {
 	x.Record.Bad = true
 	x.Fault = fault
 	x.Record.BytesIn = s.in
+	c.serving = true
 	c.fc.Bound().Server.ServeExchange(x)
 	if !x.Finished() {
 		x.Abort(fault)
 	}
 	x.End()
+	c.serving = false
 	c.fc.Idle()
 	s.r, s.w = 0, 0
 }

@@ -54,6 +54,7 @@ type conn struct {
 	outline   bool        // a parsed request waits to be served outside the callback
 	done      bool
 	broken    bool // it must not end cleanly
+	serving   bool // an exchange is being served
 	linger    bool // unread bytes may be on their way: close with care
 	tunnel    func(flow.Stream, []byte)
 }
@@ -231,6 +232,9 @@ func (c *conn) readEOF() {
 
 // finish lets go of everything; ServeConn's caller closes the connection.
 func (c *conn) finish() {
+	if p := recover(); p != nil {
+		c.panicked(p)
+	}
 	if c.s != nil {
 		c.s.r, c.s.w = 0, 0
 		c.giveBack()

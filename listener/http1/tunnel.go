@@ -26,6 +26,7 @@ func (c *conn) runTunnel() {
 	s.x.Record.BytesIn += s.in
 	s.x.Record.BytesOut += s.answer.sent
 	s.x.End()
+	c.serving = false
 	s.poison()
 	c.fc.Idle()
 }

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"encoding/json"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -60,7 +59,7 @@ func (s *soak) vitalsLike(want vitals) vitals {
 	return v
 }
 
-// goroutines asks the admin endpoint for its pprof page.
+// goroutines asks the admin endpoint.
 func (s *soak) goroutines() int {
 	if s.product.name != "loadstar" {
 		return -1
@@ -75,20 +74,18 @@ func (s *soak) goroutines() int {
 			},
 		},
 	}
-	res, err := client.Get("http://localhost/debug/pprof/goroutine?debug=1")
+	res, err := client.Get("http://localhost/status")
 	if err != nil {
 		return -1
 	}
 	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 4096))
-	if err != nil || res.StatusCode != http.StatusOK {
+	status := struct {
+		Goroutines int `json:"goroutines"`
+	}{-1}
+	if err := json.NewDecoder(res.Body).Decode(&status); err != nil {
 		return -1
 	}
-	var n int
-	if _, err := fmt.Sscanf(string(b), "goroutine profile: total %d", &n); err != nil {
-		return -1
-	}
-	return n
+	return status.Goroutines
 }
 
 // compareVitals prints both ends and gives the faults.

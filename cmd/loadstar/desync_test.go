@@ -129,7 +129,7 @@ func fieldCases() []desync {
 // lineCases: RFC 9112 §3.
 func lineCases() []desync {
 	var cases []desync
-	for _, target := range []string{"/a#b", "/a\x01b", "/a\x7fb", "/a%00b", `/a\b`, "/a/..;/b", "/..;/b", "a", "", "/a b", "*"} {
+	for _, target := range []string{"/a#b", "/a\x01b", "/a\x7fb", "/a%00b", `/a\b`, "/a..;/b", "/a/..;/b", "/..;/b", "a", "", "/a b", "*"} {
 		cases = append(cases, desync{name: "target " + target, raw: "GET " + target + " HTTP/1.1\r\nHost: www.example\r\n\r\n", status: bad})
 	}
 	for _, line := range []string{

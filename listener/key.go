@@ -42,6 +42,16 @@ func (k Key) String() string {
 	return k.Address
 }
 
+// Listen binds and listens for whoever accepts by himself, such as the admin
+// endpoint. A stale unix socket is replaced. Its error is a BindError.
+func Listen(key Key) (net.Listener, error) {
+	l, err := listen(key, false)
+	if err != nil {
+		return nil, &BindError{Key: key, Reason: reason(key, err), Err: err}
+	}
+	return l, nil
+}
+
 // listen binds and listens. share allows another socket of ours that shares the
 // port, for the moment of a handover.
 func listen(key Key, share bool) (net.Listener, error) {

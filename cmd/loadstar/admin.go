@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
+	"github.com/loadstar-lb/loadstar/listener"
 )
 
 // controller is what the admin endpoint gives orders to.
@@ -265,25 +265,7 @@ func listenAdmin(addr string) (net.Listener, error) {
 		if !isLoopback(host) {
 			return nil, fmt.Errorf("%s is not the loopback; the admin endpoint has no passwords", host)
 		}
-		return net.Listen("tcp", addr)
+		return listener.Listen(listener.Key{Network: "tcp", Address: addr})
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		_ = c.Close()
-		return nil, fmt.Errorf("another process serves %s", path)
-	}
-	// Nobody answers: what is there was left behind. Only a socket is removed.
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		_ = l.Close()
-		return nil, err
-	}
-	return l, nil
+	return listener.Listen(listener.Key{Network: "unix", Address: path, Options: listener.Options{Mode: 0o600}})
 }

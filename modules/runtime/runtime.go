@@ -32,6 +32,7 @@ type Runtime struct {
 	log     *slog.Logger
 
 	applying sync.Mutex
+	stopped  bool // guarded by applying
 	current  atomic.Pointer[generation]
 	count    uint64
 	draining atomic.Int64
@@ -60,6 +61,10 @@ func New(set *modules.Set, log *slog.Logger) *Runtime {
 func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	if r.stopped {
+		found.Add(diag.Range{}, "stopping", "the process is stopping")
+		return r.number(), found
+	}
 	tx := live.Begin()
 	g, found := graph.Build(cfg, graph.Deps{
 		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections,
@@ -171,6 +176,7 @@ func (r *Runtime) Reopen() {
 func (r *Runtime) Shutdown(ctx context.Context) (cut int) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	r.stopped = true
 	cut = r.sockets.Shutdown(ctx)
 	if g := r.current.Swap(nil); g != nil {
 		r.retire(g)

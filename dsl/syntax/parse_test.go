@@ -34,6 +34,7 @@ func TestWords(t *testing.T) {
 		{`key="a b"`, []string{`0key="a`, `0b"`}},
 		{"\uFEFFa", []string{"0a"}},
 		{"a\\\n", []string{"0a"}},
+		{`a\\`, []string{`0a\\`}},
 	}
 	for _, tt := range tests {
 		f, errs := Parse("f", []byte(tt.src))

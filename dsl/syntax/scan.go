@@ -96,8 +96,7 @@ func (s *scanner) skipBlanks() {
 			if n == 0 {
 				return
 			}
-			s.pos.Offset += n - 1
-			s.newline()
+			s.advance(n)
 		default:
 			return
 		}
@@ -105,9 +104,13 @@ func (s *scanner) skipBlanks() {
 }
 
 // joinLength gives the length of a backslash that ends its line, with blanks
-// that nobody can see behind it and the newline; 0 if it is none.
+// that nobody can see behind it and the newline (or the end of the file); 0 if
+// it is none.
 func joinLength(rest string) int {
-	for i := 1; i < len(rest) && rest[0] == '\\'; i++ {
+	if rest[0] != '\\' {
+		return 0
+	}
+	for i := 1; i < len(rest); i++ {
 		switch rest[i] {
 		case ' ', '\t', '\r':
 		case '\n':
@@ -116,7 +119,7 @@ func joinLength(rest string) int {
 			return 0
 		}
 	}
-	return 0
+	return len(rest)
 }
 
 func (s *scanner) newline() {
@@ -169,11 +172,16 @@ scan:
 		case ' ', '\t', '\n', '\r':
 			break scan
 		case '\\':
-			if joinLength(rest[n:]) > 0 {
+			// of two backslashes neither joins
+			if (n == 0 || rest[n-1] != '\\') && joinLength(rest[n:]) > 0 {
 				break scan
 			}
 		}
 		n++
+	}
+	if rest[n-1] == '\\' && (n == 1 || rest[n-2] != '\\') {
+		d := s.errorf(s.at(n), "syntax", "a `\\` at the end of a word joins lines, but the line goes on")
+		d.Help = []string{"a word that ends in \\ is written in quotes"}
 	}
 	s.word(n)
 }

@@ -25,7 +25,7 @@ var Error = Module{
 		Doc: "The body that the site answers errors of its own with",
 		Long: "It speaks of answers that Loadstar makes (403 of `deny`, 502, 503, 504…); what servers answer passes untouched. " +
 			"Of two pages for one status the later one counts. It works for the whole site, wherever it stands.",
-		Example: "error 502-504 file maintenance.html",
+		Example: `error 502-504 "<h1>Back in a minute</h1>"`,
 		Args: []spec.Arg{
 			{Name: "STATUSES", Kind: spec.Statuses, Doc: "503, 502-504, 5xx, or several with commas"},
 			{Name: "BODY", Kind: spec.Template, Optional: true, Doc: "the body; placeholders are escaped for HTML"},

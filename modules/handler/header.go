@@ -25,8 +25,8 @@ var Header = Module{
 			{Name: "VALUE", Kind: spec.Template, Optional: true, Doc: "the new value"},
 		},
 		Variants: []spec.Word{
-			{Name: "request", Doc: "the request's header, as servers get it"},
-			{Name: "response", Doc: "the answer's header"},
+			{Name: "request", Doc: "the request's header, as servers get it", Example: "header request X-Site {site.name}"},
+			{Name: "response", Doc: "the answer's header", Example: "header response X-Frame-Options DENY"},
 		},
 		Variant: "response",
 	},

@@ -24,9 +24,9 @@ var Rewrite = Module{
 		Args: []spec.Arg{{Name: "PATH", Kind: spec.Template,
 			Doc: "the new target, in which placeholders are percent-encoded; or a plain prefix"}},
 		Variants: []spec.Word{
-			{Name: "to", Doc: "the whole new target"},
-			{Name: "strip_prefix", Doc: "takes a prefix off the path"},
-			{Name: "add_prefix", Doc: "puts a prefix before the path"},
+			{Name: "to", Doc: "the whole new target", Example: "rewrite to /index.html"},
+			{Name: "strip_prefix", Doc: "takes a prefix off the path", Example: "rewrite strip_prefix /api"},
+			{Name: "add_prefix", Doc: "puts a prefix before the path", Example: "rewrite add_prefix /v2"},
 		},
 		Variant: "to",
 	},

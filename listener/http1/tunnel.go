@@ -21,8 +21,10 @@ func (c *conn) runTunnel() {
 	s.r = s.w
 	if c.Flush() == nil {
 		_ = c.fc.SetDeadline(time.Time{})
-		run(c.stream(), early)
+	} else {
+		_ = c.fc.Close() // run still has to let go of what it holds
 	}
+	run(c.stream(), early)
 	s.x.Record.BytesIn += s.in
 	s.x.Record.BytesOut += s.answer.sent
 	s.x.End()

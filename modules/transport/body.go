@@ -177,14 +177,15 @@ func (b *body) Upgraded() (flow.Stream, []byte) {
 	c.stopPump(b.x)
 	b.x.Record.Own()
 	_ = c.SetDeadline(time.Time{})
-	st, ok := c.Conn.(flow.Stream)
-	if !ok {
-		return nil, nil
-	}
 	w := c.work
 	c.work = nil
 	w.poison()
 	works.Put(w)
+	st, ok := c.Conn.(flow.Stream)
+	if !ok {
+		_ = c.Close()
+		return nil, nil
+	}
 	return st, early
 }
 

@@ -232,8 +232,8 @@ func (c *conn) readEOF() {
 
 // finish lets go of everything; ServeConn's caller closes the connection.
 func (c *conn) finish() {
-	if p := recover(); p != nil {
-		c.panicked(p)
+	if c.serving { // a panic is on its way up
+		c.panicked()
 	}
 	if c.s != nil {
 		c.s.r, c.s.w = 0, 0

@@ -32,7 +32,7 @@ type example struct {
 }
 
 var (
-	listens  = regexp.MustCompile(`(?m)^((?:http|tcp)://[^:\s]*):(\d+) \{`)
+	listens  = regexp.MustCompile(`((?:http|tcp)://[^:\s]*):(\d+)( \{|,)`)
 	servers  = regexp.MustCompile(`(?m)^(\s*server \S+ )(10\.\d+\.\d+\.\d+:\d+)`)
 	internal = regexp.MustCompile(`(?m)^(\s*server \S+ 127\.0\.0\.1):(\d+)`)
 )
@@ -52,10 +52,13 @@ func boot(t *testing.T, name string, tlsServers ...string) *example {
 			x.ports[m[2]] = e2e.Ports(t, 1)[0]
 			used = append(used, x.ports[m[2]])
 		}
-		return fmt.Sprintf("%s:%d {", m[1], x.ports[m[2]])
+		return fmt.Sprintf("%s:%d%s", m[1], x.ports[m[2]], m[3])
 	})
 	x.text = internal.ReplaceAllStringFunc(x.text, func(s string) string {
 		m := internal.FindStringSubmatch(s)
+		if x.ports[m[2]] == 0 {
+			return m[1] + ":1" // a server of the reader's; here nobody listens
+		}
 		return fmt.Sprintf("%s:%d", m[1], x.ports[m[2]])
 	})
 	x.text = servers.ReplaceAllStringFunc(x.text, func(s string) string {
@@ -94,7 +97,8 @@ func (x *example) withAdmin() string {
 		x.t.Fatal(err)
 	}
 	x.t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return "{\n\tadmin unix/" + dir + "/admin.sock\n" + x.text[i+3:]
+	rest := strings.Replace(x.text[i+3:], "\tadmin unix//run/loadstar/admin.sock\n", "", 1)
+	return "{\n\tadmin unix/" + dir + "/admin.sock\n" + rest
 }
 
 // serverFor starts the server that stands for an address.
@@ -353,9 +357,37 @@ func TestExampleMaintenancePage(t *testing.T) {
 	}
 }
 
+func TestExampleEverything(t *testing.T) {
+	x := boot(t, "everything.lb")
+	for _, c := range []struct {
+		port, path string
+		status     int
+		body       string
+	}{
+		{"8080", "/healthz", 200, "ok\n"},
+		{"8080", "/.git/config", 404, ""},
+		{"8080", "/v1/users", 308, ""},
+		{"8082", "/", 204, ""},
+		{"8083", "/", 204, ""},
+	} {
+		a := x.get(c.port, "www.example", c.path)
+		if a.Status != c.status || c.body != "" && a.Body != c.body {
+			t.Errorf("%s%s: %d %q (%v)", c.port, c.path, a.Status, a.Body, a.Err)
+		}
+		if c.port == "8080" && a.Header.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: the imported snippet left no mark: %v", c.path, a.Header)
+		}
+	}
+	// None of its shop's servers runs: the site's own page stands in.
+	if a := x.get("8080", "www.example", "/shoes"); a.Status != 503 || a.Body != "<h1>Back in a minute</h1>" {
+		t.Errorf("%d %q", a.Status, a.Body)
+	}
+	x.logged("GET / HTTP/1.1")
+}
+
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb"}
+	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ import (
 // The bounds of one check.
 const (
 	maxStatements  = 1_000_000 // after the expansion of imports
+	maxFilled      = 64 << 20  // bytes that the environment and arguments fill in, and 64 for each word
 	maxImportDepth = 32        // imports in imports
 	maxFindings    = 1000      // diagnostics kept
 )
@@ -64,7 +65,9 @@ type checker struct {
 	config *config.Config
 	errs   diag.List
 
-	statements int // expanded so far
+	statements int  // expanded so far
+	filled     int  // by substitution so far
+	exhausted  bool // one of the bounds is passed: nothing more is expanded
 	broken     bool
 
 	pools       map[string]*poolEntry

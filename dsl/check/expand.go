@@ -111,11 +111,26 @@ func (c *checker) statement(s *syntax.Statement, o *origin) stmt {
 // tooMany counts statements, so that snippets which import each other twice
 // over cannot fill the memory.
 func (c *checker) tooMany(s *syntax.Statement, o *origin) bool {
-	c.statements++
-	if c.statements == maxStatements {
-		c.errorf(place{s.Range, o}, "too-large", "the imports bring more than %d statements", maxStatements)
+	if c.statements++; c.statements > maxStatements {
+		c.exhaust(place{s.Range, o})
 	}
-	return c.statements >= maxStatements
+	return c.exhausted
+}
+
+// fill counts what substitution brings, since arguments and variables can be
+// doubled at each step too. It reports false when there is no room for it.
+func (c *checker) fill(at place, words, size int) bool {
+	if c.filled += 64*words + size; c.filled > maxFilled {
+		c.exhaust(at)
+	}
+	return !c.exhausted
+}
+
+func (c *checker) exhaust(at place) {
+	if !c.exhausted {
+		c.exhausted = true
+		c.errorf(at, "too-large", "imports, arguments and variables make the configuration too large here")
+	}
 }
 
 // snippet is a definition `(name) { … }`.

@@ -19,6 +19,9 @@ func (c *checker) substitute(to []word, w *syntax.Word, o *origin) []word {
 	}
 	if w.Quote == syntax.Plain && o.snippet != nil {
 		if w.Text == "{args.*}" {
+			if !c.fill(out.place, len(o.args), 0) {
+				return to
+			}
 			return append(to, o.args...)
 		}
 		if arg := wholeArg(w.Text); arg != "" {
@@ -43,6 +46,9 @@ func (c *checker) substitute(to []word, w *syntax.Word, o *origin) []word {
 			b.WriteByte('{')
 			rest = rest[1:]
 			continue
+		}
+		if !c.fill(out.place, 0, len(value)) {
+			return append(to, out)
 		}
 		b.WriteString(value)
 		rest = rest[n:]

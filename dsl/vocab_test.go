@@ -18,6 +18,11 @@ func vocabulary() *spec.Vocabulary {
 			spec.Word{Name: "log", In: spec.InSite, Repeat: true, Variant: "process", Variants: []spec.Word{syslog, file, {Name: "process"}, {Name: "off"}}},
 			spec.Word{Name: "maxconn", In: spec.InProcess | spec.InSite, Args: []spec.Arg{{Name: "N", Kind: spec.Int, Min: 1, Max: 1000000}}},
 			spec.Word{Name: "admin", In: spec.InProcess, Default: "unix//run/loadstar/admin.sock", Args: []spec.Arg{{Name: "ADDRESS", Kind: spec.Address}}},
+			spec.Word{Name: "table", In: spec.InTop, Args: []spec.Arg{{Name: "NAME", Kind: spec.String}}, Options: []spec.Word{
+				{Name: "type", Required: true, Args: []spec.Arg{{Name: "TYPE", Kind: spec.Enum, Words: []string{"ip", "string"}}}},
+				{Name: "size", Default: "100", Args: []spec.Arg{{Name: "N", Kind: spec.Int, Min: 1}}},
+			}},
+			spec.Word{Name: "learn", In: spec.InPool, Args: []spec.Arg{{Name: "TABLE", Kind: spec.TableRef}}},
 			spec.Word{Name: "timeout", In: spec.InSite | spec.InPool, Options: timeouts("5s"), Default: "connect 5s"},
 		),
 		Matchers: []spec.Word{

@@ -115,6 +115,9 @@ func (r *reader) args(f *frame) {
 			values = append(values, r.pool(f, taken)...)
 		case len(taken) > 0:
 			for _, w := range taken {
+				if a.Kind == spec.TableRef {
+					r.c.tableUses = append(r.c.tableUses, w)
+				}
 				values = append(values, r.value(f, a, w))
 			}
 		case !a.Optional:

@@ -52,6 +52,7 @@ func Check(file *syntax.File, opt Options) (*config.Config, diag.List) {
 		config:      &config.Config{File: file.Name},
 		inlineCount: map[string]int{},
 		pools:       map[string]*poolEntry{},
+		tables:      map[string]*poolEntry{},
 		snippets:    map[string]*snippet{},
 		parsed:      map[string]*syntax.File{},
 		defaults:    map[*spec.Word]config.Node{},
@@ -73,6 +74,9 @@ type checker struct {
 	pools       map[string]*poolEntry
 	poolNames   []string // in the order of the file
 	poolUses    []word
+	tables      map[string]*poolEntry
+	tableNames  []string // in the order of the file
+	tableUses   []word
 	inline      []config.Pool
 	inlineCount map[string]int // by the site's name
 	matchers    []*matcher     // of all sites

@@ -10,7 +10,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 )
 
-// poolEntry is what is known of a named pool.
+// poolEntry is what is known of a named pool, or of a table.
 type poolEntry struct {
 	place
 	used bool
@@ -145,6 +145,11 @@ func (c *checker) warnUnused() {
 	for _, name := range c.poolNames {
 		if p := c.pools[name]; !p.used {
 			c.warnf(p.place, "unused-name", "the pool %q is never used", name)
+		}
+	}
+	for _, name := range c.tableNames {
+		if t := c.tables[name]; !t.used {
+			c.warnf(t.place, "unused-name", "the table %q is never used", name)
 		}
 	}
 	for _, name := range c.snipNames {

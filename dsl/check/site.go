@@ -209,7 +209,7 @@ func (c *checker) directiveNames(where spec.Where, to []string) []string {
 
 func belongs(w *spec.Word) string {
 	var in []string
-	for _, where := range []spec.Where{spec.InProcess, spec.InHTTPSite, spec.InTCPSite, spec.InPool} {
+	for _, where := range []spec.Where{spec.InProcess, spec.InHTTPSite, spec.InTCPSite, spec.InPool, spec.InTop} {
 		if w.In&where != 0 {
 			in = append(in, whereText(where))
 		}
@@ -225,6 +225,8 @@ func whereText(w spec.Where) string {
 		return "a tcp site"
 	case w&spec.InPool != 0:
 		return "a pool"
+	case w&spec.InTop != 0:
+		return "the top level of the file"
 	default:
 		return "the global options"
 	}

@@ -35,6 +35,7 @@ func (c *checker) top(file *syntax.File) {
 	c.fillDefaults(&c.config.Process, spec.InProcess, diag.Range{File: file.Name})
 	c.checkSites()
 	c.resolvePools()
+	c.resolveTables()
 	c.config.Pools = append(c.config.Pools, c.inline...)
 	c.warnUnused()
 }
@@ -92,6 +93,8 @@ func (c *checker) topStatement(st stmt, first bool) {
 		c.poolBlock(st)
 	case name.is("test"):
 		c.testBlock(st)
+	case name.is(tableWord) && c.opt.Vocabulary.Directive(spec.InTop, tableWord) != nil:
+		c.tableBlock(st)
 	case name.plain && laterWords[name.text] && st.block != nil:
 		c.errorf(name.place, "unknown-directive", "`%s` blocks are not part of this release", name.text)
 	case st.block == nil:

@@ -116,6 +116,10 @@ func parse(a *spec.Arg, text string) (config.Value, problem) {
 		case !isIdent(text):
 			p = bad("%q is no name of a pool", text)
 		}
+	case spec.TableRef:
+		if !isIdent(text) {
+			p = bad("%q is no name of a table", text)
+		}
 	case spec.File:
 		if text == "" {
 			p = bad("the name of the file is empty")

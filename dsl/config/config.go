@@ -17,6 +17,7 @@ type Config struct {
 	Process []Node // directives of the global options block, in order
 	Pools   []Pool // named pools in order, then inline pools in order of use
 	Sites   []Site
+	Tables  []Node // `table` blocks; the first argument is the name
 	Tests   []Node
 }
 

@@ -26,6 +26,7 @@ const (
 	Statuses               // a set of statuses: 200, 200-399, 5xx
 	Pattern                // a glob, or ~ and an RE2 expression
 	PoolRef                // the name of a pool
+	TableRef               // the name of a table
 	HeaderName             // an HTTP field name (RFC 9110 §5.1)
 	Port                   // 1–65535: Int
 )
@@ -51,6 +52,7 @@ const (
 	InHTTPSite                   // a site of HTTP exchanges, and `handle` in it
 	InTCPSite                    // a site of TCP or TLS streams
 	InPool                       // a pool, named or inline
+	InTop                        // the top level: a block that is named by its first argument
 	InSite     = InHTTPSite | InTCPSite
 )
 

@@ -158,7 +158,7 @@ func (s *session) expired() bool {
 	if s.stopped() {
 		return true
 	}
-	if flow.Now()-s.last.Load() < s.idle {
+	if s.idle <= 0 || flow.Now()-s.last.Load() < s.idle {
 		return false
 	}
 	s.stop(s.idler(), ErrIdle)

@@ -189,8 +189,9 @@ func TestTermination(t *testing.T) {
 			fill(r.client)
 			r.near.Close()
 		}, "KD"},
-		"closed under it": {never, func(_ *testing.T, r *rig) { r.near.Close() }, "KD"},
-		"nobody talks":    {50 * time.Millisecond, func(*testing.T, *rig) {}, "cD"},
+		"closed under it":         {never, func(_ *testing.T, r *rig) { r.near.Close() }, "KD"},
+		"reset right behind data": {0, func(_ *testing.T, r *rig) { io.WriteString(r.client, "x"); reset(r.client) }, "CD"},
+		"nobody talks":            {50 * time.Millisecond, func(*testing.T, *rig) {}, "cD"},
 		"only the server is awaited": {50 * time.Millisecond, func(_ *testing.T, r *rig) {
 			r.client.CloseWrite()
 		}, "sD"},
@@ -244,6 +245,37 @@ func TestIdleCountsBothWays(t *testing.T) {
 			t.Errorf("result %+v, want 24 bytes down", got)
 		}
 	})
+}
+
+// TestEndBehindData has the end of a stream, or its reset, arrive while the
+// tunnel is stuck with what came before: it then lies behind the last bytes and
+// no event tells of it.
+func TestEndBehindData(t *testing.T) {
+	for name, end := range map[string]func(half){
+		"end":   func(c half) { c.CloseWrite() },
+		"reset": reset,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, "tcp", false, Options{})
+			var b [1]byte
+			for range 10 { // small messages first
+				io.WriteString(r.client, "x")
+				if _, err := io.ReadFull(r.server, b[:]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fill(r.client)
+			io.Copy(io.Discard, io.LimitReader(r.server, 1<<20))
+			end(r.client)
+			if _, err := io.Copy(io.Discard, r.server); err != nil && name == "end" {
+				t.Fatal(err)
+			}
+			r.server.Close()
+			if got := <-r.result; (got.Cause == '-') != (name == "end") {
+				t.Errorf("result %+v", got)
+			}
+		})
+	}
 }
 
 func TestThroughTLS(t *testing.T) {

@@ -87,7 +87,7 @@ func (t *tries) again(x *flow.Exchange, fault *flow.Error) bool {
 	retry := t.pool.Retry
 	r := &x.Record
 	switch {
-	case fault.Side == flow.SideClient, r.Retries >= retry.Max:
+	case fault.Side != flow.SideServer, r.Retries >= retry.Max:
 		return false
 	case fault.Begun && (t.begun || fault.Timeout || fault.Status != 0 || !transport.Repeatable(x.Req.Method)):
 		return false

@@ -25,20 +25,31 @@ func Parse(file string, src []byte) (*File, diag.List) {
 		f.Broken = true
 		return f, s.errs
 	}
-	peeking, err := lexer.Upgrade(s)
-	var root *fileNode
-	if err == nil {
-		root, err = grammar.ParseFromLexer(peeking)
-	}
+	lines, err := s.lines()
 	f.Broken = s.broken
 	if err != nil { // a fault of ours: say so rather than lose a line in silence
 		f.Broken = true
 		s.errorf(diag.Range{File: file}, "syntax", "%v", err)
 	}
-	if root != nil {
-		b := builder{file: f, comments: s.comments}
-		f.Statements, f.Tail = b.lines(root.Lines, diag.Pos{Offset: len(f.Src) + 1}, 0)
-	}
+	b := builder{file: f, comments: s.comments}
+	f.Statements, f.Tail = b.lines(lines, diag.Pos{Offset: len(f.Src) + 1}, 0)
 	s.errs.Sort()
 	return f, s.errs
+}
+
+// lines reads the whole file, a portion at a time.
+func (s *scanner) lines() ([]*lineNode, error) {
+	var lines []*lineNode
+	for !s.done() {
+		peeking, err := lexer.Upgrade(s)
+		if err != nil {
+			return lines, err
+		}
+		part, err := grammar.ParseFromLexer(peeking)
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, part.Lines...)
+	}
+	return lines, nil
 }

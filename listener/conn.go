@@ -44,7 +44,14 @@ func (c *conn) serve() {
 		b.Streams.ServeConn(&c.Conn)
 		return
 	}
+	c.Parks = true
 	c.socket.host.Protocol.ServeConn(&c.Conn)
+}
+
+// resume goes on with a parked connection.
+func (c *conn) resume(next func()) {
+	defer c.end()
+	next()
 }
 
 // end closes the connection. A panic ends it and nothing else.
@@ -54,6 +61,9 @@ func (c *conn) end() {
 		s.host.Panics.Add(1)
 		s.host.Log.Error("panic while serving a connection", "panic", p, "socket", s.Key.String(),
 			"client", c.Client.String(), "stack", string(debug.Stack()))
+	} else if next := c.Unpark(); next != nil {
+		go c.resume(next)
+		return
 	}
 	c.Unpin()
 	_ = c.Conn.Conn.Close()

@@ -20,8 +20,12 @@ type Conn struct {
 	Accepted time.Time      // with monotonic clock
 	Source   *Source        // what serves this connection's socket now
 	Active   *atomic.Int64  // connections open on the same socket, this one included; may be nil
-	state    atomic.Int32
-	bound    *Binding
+	// Parks tells that whoever called ServeConn goes on with what Park was
+	// given, in a new goroutine.
+	Parks bool
+	next  func()
+	state atomic.Int32
+	bound *Binding
 }
 
 // TLS says what a terminated handshake agreed on.
@@ -95,6 +99,19 @@ func (c *Conn) Unpin() {
 		c.bound.Generation.Release()
 		c.bound = nil
 	}
+}
+
+// Park has ServeConn's caller call next in a new goroutine once ServeConn has
+// returned, instead of closing the connection. An exchange makes a goroutine's
+// stack grow fourfold and more; a connection that waits for long does so in a
+// goroutine that has not served yet.
+func (c *Conn) Park(next func()) { c.next = next }
+
+// Unpark gives what Park was given, once; nil if the connection is done.
+func (c *Conn) Unpark() func() {
+	next := c.next
+	c.next = nil
+	return next
 }
 
 // States of a connection, for draining: an idle one may be closed from outside,

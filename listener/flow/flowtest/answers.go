@@ -173,4 +173,3 @@ func testContinue(t *testing.T, start Start) {
 		fetch(t, c, req).want(t, 417, "")
 	}
 }
-

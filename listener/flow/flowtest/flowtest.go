@@ -82,4 +82,3 @@ func (a *answer) want(t *testing.T, status int, body string) {
 		t.Errorf("status %d, body %.60q, %v; want %d, %.60q", a.StatusCode, a.body, a.err, status, body)
 	}
 }
-

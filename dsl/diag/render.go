@@ -122,7 +122,7 @@ func (p *printer) paint(hue, text string) string {
 const (
 	showBefore = 120
 	showMarked = 100
-	showBehind = 60
+	showBehind = 120
 )
 
 // crop shortens a line that would fill the screen, keeping the marked place.

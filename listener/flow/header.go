@@ -188,6 +188,9 @@ func (h *Header) SetBytes(name string, value []byte) {
 // SetAt replaces the value of field i, keeping its place and its name.
 func (h *Header) SetAt(i int, value string) { setAt(h, i, value) }
 
+// SetBytesAt is SetAt for a borrowed value, which must not lie in this header.
+func (h *Header) SetBytesAt(i int, value []byte) { setAt(h, i, value) }
+
 func setAt[T ~string | ~[]byte](h *Header, i int, value T) {
 	_, name, _, ok := h.At(i)
 	if !ok {

@@ -41,7 +41,8 @@ func (rrPolicy) Picker(servers []*upstream.Server) Picker {
 	}
 	first, round := schedule(reduce(shares))
 	n := len(round)
-	return &rr{servers: servers, first: first, round: round, restart: uint64(max(n, total/n*n))}
+	return &rr{servers: servers, first: first, round: round, restart: uint64(max(n, total/n*n)),
+		at: &servers[0].Group.Turn}
 }
 
 // rr walks the tables. A full server loses its turn to the next one in the table
@@ -53,7 +54,7 @@ type rr struct {
 	servers      []*upstream.Server
 	first, round []uint32
 	restart      uint64
-	at           atomic.Uint64
+	at           *atomic.Uint64 // the pool's, so that a reload goes on where it stood
 	owed         atomic.Pointer[upstream.Server]
 }
 

@@ -46,6 +46,12 @@ type Live struct {
 	ramp    atomic.Int32 // percent of weight and limit while starting slowly; 0: all
 	breaker breaker
 
+	// Turn counts the turns that were taken; it is used in a pool's own Live, so
+	// that a reload or a server's fall does not begin them anew.
+	Turn atomic.Uint64
+	// Latency is how long the server takes to answer, where it is measured.
+	Latency Latency
+
 	// Queue orders who waits; it is used in a pool's own Live.
 	Queue   Queue
 	waiting list // who waits for this server; guarded by the pool's Queue

@@ -24,11 +24,16 @@ type Ask struct {
 	Tried    *upstream.Server // to be avoided when there is another
 	Forced   *upstream.Server // the server that persistence found, nil: balance
 	Done     <-chan struct{}  // closed when the client has left; nil: cannot be told
+	Leaver   Leaver           // asked now and then while the exchange waits; nil: cannot be told
+	Priority int              // in the queue, where a greater one goes first
 
 	// Bound is set by a Picker that chose by a hash: the server is waited for
 	// when it is full, rather than another one taken.
 	Bound bool
 }
+
+// Leaver tells whether the client has left meanwhile.
+type Leaver interface{ Left() bool }
 
 // Policy is a way to choose. It is immutable.
 type Policy interface {

@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Queue orders who waits for a slot of a pool's servers, oldest first: one list
+// Queue orders who waits for a slot of a pool's servers, the highest priority
+// first and of equal ones the oldest: one list
 // for those whom any server serves, and one in each server's Live for those
 // bound to it by a hash or by persistence. It lives in the pool's own Live, so
 // that those who wait in a draining generation and those of the new one stand
@@ -29,6 +30,9 @@ type Waiter struct {
 	Of    Finder       // the generation that the Waiter belongs to
 	For   *Server      // the server it is bound to, nil: any
 	Ready chan *Server // gets the server whose slot it has, nil: choose anew; capacity 1
+	// Priority puts it before all who have a lower one; 0 is everybody's. It is
+	// not to be changed while waiting.
+	Priority int
 
 	prev, next *Waiter
 	in         *list
@@ -52,11 +56,19 @@ func (q *Queue) Lock() { q.mu.Lock() }
 // Unlock lets go of the lists.
 func (q *Queue) Unlock() { q.mu.Unlock() }
 
-// First gives who has waited longest for whatever server, nil if nobody does. It
+// before reports whether w is to be served before o.
+func (w *Waiter) before(o *Waiter) bool {
+	if w.Priority != o.Priority {
+		return w.Priority > o.Priority
+	}
+	return w.order < o.order
+}
+
+// First gives who is first in line for whatever server, nil if nobody waits. It
 // needs the lock.
 func (q *Queue) First() *Waiter { return q.anyOf.head }
 
-// Enter adds a waiter at the end; ahead is how many of its list are before it.
+// Enter adds a waiter behind all of its priority; ahead is how many of its list are before it.
 // A waiter that enters again, to choose anew, keeps its place by age. It needs
 // the lock. The count is raised before the caller looks for a free slot: either
 // it sees a slot given back meanwhile, or who gave it back sees the count.
@@ -93,12 +105,12 @@ func (q *Queue) Leave(w *Waiter, group *Live) bool {
 	return true
 }
 
-// Oldest gives who has waited longest for a slot of the server with that Live,
-// and the server in the waiter's own generation. Those of a generation that
+// Oldest gives who is first in line for a slot of the server with that Live: who
+// has waited longest of those with the highest priority; and the server in the waiter's own generation. Those of a generation that
 // does not have the server are passed over. It needs the lock.
 func (q *Queue) Oldest(l *Live) (*Waiter, *Server) {
 	w := l.waiting.head
-	for a := q.anyOf.head; a != nil && (w == nil || a.order < w.order); a = a.next {
+	for a := q.anyOf.head; a != nil && (w == nil || a.before(w)); a = a.next {
 		if s := a.Of.Find(l); s != nil && s.Usable() {
 			return a, s
 		}
@@ -127,18 +139,18 @@ func (q *Queue) Expel(l, group *Live) (n int) {
 	return n
 }
 
-// list is a doubly linked list through its waiters, ordered by age.
+// list is a doubly linked list through its waiters, in the order of service.
 type list struct {
 	head, tail *Waiter
 	n          int64
 }
 
-// insert puts w behind all that are older and tells how many those are. Newer
-// ones are rare (only a waiter that chose anew meets any), so it looks from the
-// end.
+// insert puts w behind all that are to be served before it and tells how many
+// those are. Others are rare (a waiter that chose anew meets some, and one with a
+// priority), so it looks from the end.
 func (l *list) insert(w *Waiter) (ahead int64) {
 	after, behind := l.tail, int64(0)
-	for after != nil && after.order > w.order {
+	for after != nil && w.before(after) {
 		after, behind = after.prev, behind+1
 	}
 	ahead = l.n - behind

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -136,8 +137,13 @@ func TestQueueModel(t *testing.T) {
 			if rnd.IntN(2) == 0 {
 				w.For = a
 			}
+			w.Priority = rnd.IntN(3)
 			q.Enter(w, group)
-			model = append(model, w)
+			at := len(model)
+			for at > 0 && model[at-1].Priority < w.Priority {
+				at--
+			}
+			model = slices.Insert(model, at, w)
 		case 2:
 			if len(model) > 0 {
 				i := rnd.IntN(len(model))

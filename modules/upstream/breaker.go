@@ -70,6 +70,7 @@ func (l *Live) Connected() {
 	}
 	if s := b.state.Load(); s == trial || s == trying {
 		b.reset()
+		l.watch.reset()
 		l.notify(Change{Kind: Reprieves})
 	}
 }
@@ -84,27 +85,7 @@ func (l *Live) Strike() (out bool) {
 
 // Eject puts the server out of rotation and arms the timer that puts it on
 // trial. Of several callers one wins.
-func (l *Live) Eject() {
-	b := &l.breaker
-	for {
-		s := b.state.Load()
-		if s == open {
-			return
-		}
-		if b.state.CompareAndSwap(s, open) {
-			break
-		}
-	}
-	d := min(MinEjection<<min(b.times.Add(1)-1, 10), MaxEjection)
-	time.AfterFunc(d, func() {
-		// One strike short of the limit: the next failure ejects again.
-		b.strikes.Store(Strikes - 1)
-		if b.state.CompareAndSwap(open, trial) {
-			l.notify(Change{Kind: Trials})
-		}
-	})
-	l.notify(Change{Kind: Ejections, For: d})
-}
+func (l *Live) Eject() { l.EjectFor(Ejection{Base: MinEjection, Max: MaxEjection}) }
 
 // Pardon closes the breaker without a trial, for a pool that has nobody else.
 func (l *Live) Pardon() {

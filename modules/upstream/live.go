@@ -45,6 +45,8 @@ type Live struct {
 	counter atomic.Int32 // the rise/fall counter plus one; 0: not probed yet
 	ramp    atomic.Int32 // percent of weight and limit while starting slowly; 0: all
 	breaker breaker
+	watch   watch // what live traffic says
+	agent   agent // what an agent beside the server says
 
 	// Turn counts the turns that were taken; it is used in a pool's own Live, so
 	// that a reload or a server's fall does not begin them anew.
@@ -129,9 +131,20 @@ func (l *Live) Judge(by any, v Verdict, why string) (changed bool) {
 	l.mu.Unlock()
 	if v == Up {
 		l.breaker.reset()
+		l.watch.reset()
 	}
 	l.notify(Change{Kind: Verdicts, Verdict: v, Why: why})
 	return true
+}
+
+// Presume sets the verdict with which a server starts that nobody has probed, in
+// silence: it is no change of its state.
+func (l *Live) Presume(by any, v Verdict) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner == by {
+		l.verdict.Store(int32(v))
+	}
 }
 
 // Kind tells what changed.
@@ -143,6 +156,7 @@ const (
 	Ejections             // put out of rotation by failures to connect
 	Trials                // back in rotation, on trial
 	Reprieves             // the trial went well
+	Advised               // an agent's word on the server
 )
 
 // Change is what subscribers are told.

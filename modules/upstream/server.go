@@ -54,7 +54,7 @@ const ShareScale = 16
 // Share is the server's part of the pool's traffic now: its weight times
 // ShareScale, less while it starts slowly, never 0 unless the weight is.
 func (s *Server) Share() int {
-	w := s.Weight * ShareScale
+	w := s.Live.agent.part(s.Weight * ShareScale)
 	if r := int(s.Live.ramp.Load()); r != 0 && w > 0 {
 		w = max(1, w*r/100)
 	}
@@ -62,17 +62,24 @@ func (s *Server) Share() int {
 }
 
 // Up reports whether the server may get traffic at all: it is not disabled, and
-// its probes do not say that it is down. A drained one (weight 0) is up.
-func (s *Server) Up() bool { return !s.Disabled && s.Live.Verdict() == Up }
+// neither its probes nor its agent say that it is down. A drained one (weight 0)
+// is up.
+func (s *Server) Up() bool {
+	down, _ := s.Live.Barred()
+	return !s.Disabled && !down && s.Live.Verdict() == Up
+}
 
 // Usable reports whether the server takes part in balancing: up, with a weight,
 // and not put out of rotation by failures to connect.
-func (s *Server) Usable() bool { return s.Weight > 0 && s.Up() && !s.Live.Ejected() }
+func (s *Server) Usable() bool {
+	_, drained := s.Live.Barred()
+	return s.Weight > 0 && !drained && s.Up() && !s.Live.Ejected()
+}
 
 // Limit is how many slots the server has now; 0 means no limit. With minconn it
 // grows with the pool's load (HAProxy manual, "minconn" and "fullconn").
 func (s *Server) Limit() int64 {
-	limit := int64(s.Maxconn)
+	limit := int64(s.Live.agent.limit(s.Maxconn))
 	if limit == 0 {
 		return 0
 	}

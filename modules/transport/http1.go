@@ -208,7 +208,7 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 	default:
 		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server closed before its answer", Err: err, Begun: true}
 		if c.w == 0 {
-			fault.Cause = "empty answer"
+			fault.Cause, fault.Empty = "empty answer", true
 			fault.Begun = !c.unseen(before)
 			fault.Stale = c.used && (!fault.Begun || Repeatable(x.Req.Method))
 		}

@@ -62,6 +62,7 @@ func (c *conn) end() {
 		s.host.Log.Error("panic while serving a connection", "panic", p, "socket", s.Key.String(),
 			"client", c.Client.String(), "stack", string(debug.Stack()))
 	} else if next := c.Unpark(); next != nil {
+		s.host.trim.park()
 		go c.resume(next)
 		return
 	}

@@ -25,6 +25,7 @@ type Host struct {
 	// Accepted and Panics count over the life of the process.
 	Accepted, Panics atomic.Uint64
 	reserve          reserve
+	trim             trimmer
 }
 
 // NewHost gives a Host without a limit and without sockets. Close gives back what

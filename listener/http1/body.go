@@ -54,9 +54,7 @@ func (b *body) Ready() bool {
 	if !b.chunked {
 		return len(p) > 0
 	}
-	probe := b.chunks
-	_, n, err := probe.Next(p)
-	return n > 0 || err != nil && err != io.EOF
+	return b.chunks.Ready(p)
 }
 
 // Rewind starts the body over, so that the request can be repeated; false if

@@ -87,7 +87,16 @@ func (b *body) Next() ([]byte, error) {
 }
 
 // Ready reports whether Next can answer without waiting for the server.
-func (b *body) Ready() bool { return b.err != nil || len(b.buffered()) > 0 }
+func (b *body) Ready() bool {
+	switch {
+	case b.err != nil:
+		return true
+	case b.framing == wire.FrameChunked:
+		return b.chunks.Ready(b.buffered())
+	default:
+		return len(b.buffered()) > 0
+	}
+}
 
 // Read copies.
 func (b *body) Read(p []byte) (int, error) {

@@ -102,6 +102,19 @@ func (c *Chunked) Next(p []byte) (skip, data int, err error) {
 	return skip, 0, nil
 }
 
+// Ready reports whether p holds what the decoder can go on with: payload, the
+// whole of the end, or a fault. Framing alone is not: whoever reads on would
+// wait.
+func (c *Chunked) Ready(p []byte) bool {
+	probe := *c
+	skip, data, err := probe.Next(p)
+	if err != io.EOF {
+		return data > 0 || err != nil
+	}
+	end, _, err := TrailerEnd(p[skip:], 0)
+	return end > 0 || err != nil
+}
+
 // Reset readies it for another body.
 func (c *Chunked) Reset() { *c = Chunked{} }
 

@@ -84,6 +84,30 @@ func TestChunkedUntake(t *testing.T) {
 	}
 }
 
+func TestChunkedReady(t *testing.T) {
+	for _, tt := range []struct {
+		before, p string
+		want      bool
+	}{
+		{"", "", false}, {"", "5", false}, {"", "5\r\n", false}, {"", "5\r\nh", true}, {"", "x", true},
+		{"5\r\nhello", "", false}, {"5\r\nhello", "\r\n", false}, {"5\r\nhello", "\r\n0\r\n", false},
+		{"5\r\nhello", "\r\n0\r\nA: b\r\n", false}, {"5\r\nhello", "\r\n0\r\n\r\n", true}, {"5\r\nhello", "\r\n0\r\nA: b\r\n\r\n", true},
+		{"5\r\nhello", "\r\n0\r\n\n", true}, {"5\r\nhello", "!", true},
+	} {
+		var c Chunked
+		for p := []byte(tt.before); len(p) > 0; {
+			skip, data, err := c.Next(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p = p[skip+data:]
+		}
+		if got, again := c.Ready([]byte(tt.p)), c.Ready([]byte(tt.p)); got != tt.want || again != got {
+			t.Errorf("%q, then %q: %v", tt.before, tt.p, got)
+		}
+	}
+}
+
 func TestTrailer(t *testing.T) {
 	for _, tt := range []struct {
 		in   string

@@ -66,6 +66,7 @@ func sample(word string, a *spec.Arg) string {
 		"request [+|-]NAME": "X-Sample", "response [+|-]NAME": "X-Sample",
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
+		"exec COMMAND": "/bin/true",
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v
@@ -165,6 +166,8 @@ func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
 var exclusive = map[string]string{
 	"error shortest":           "a body or a file is needed",
 	"error longest":            "a body, or a file",
+	"health track shortest":    "a server that is tracked is another one",
+	"health track longest":     "a server that is tracked is another one",
 	"header request shortest":  "only a deletion needs no value",
 	"header response shortest": "only a deletion needs no value",
 }

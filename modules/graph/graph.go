@@ -163,7 +163,7 @@ func (b *builder) pools() {
 	for i := range b.cfg.Pools {
 		cfg := &b.cfg.Pools[i]
 		p, errs := pool.New(cfg, pool.Deps{
-			Log: b.Log, Fullconn: fullconn,
+			Log: b.Log, Fullconn: fullconn, Pools: b.cfg.Pools,
 			Live: func(k upstream.Key) *upstream.Live {
 				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) { return upstream.NewLive(), nil })
 				if err != nil { // the transaction has ended: a programming error, harmless here

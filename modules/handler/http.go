@@ -51,7 +51,7 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 		t.took(s, r)
 		fault = h.Transport.RoundTrip(x, s)
 		if fault == nil {
-			h.Pool.Report(s, pool.Connected)
+			h.Pool.Answered(s, x.Resp.Status)
 			h.relay(x, t)
 			return true, nil
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // Target is where a probe goes.
@@ -19,6 +20,7 @@ type Target struct {
 	Name    string     // pool/server, for logs
 	Source  netip.Addr // to connect from; the zero Addr: the system's choice
 	Connect time.Duration
+	Answer  time.Duration // for everything behind the connection; 0: what the context leaves
 }
 
 // Probe asks once. It gives nil when the server is well and otherwise a
@@ -33,6 +35,10 @@ type Result struct {
 	Reason string // "Layer7 check passed", "Layer4 timeout"
 	Code   int    // the status of the answer, 0: none
 	Info   string // what the server or the system said; printable
+	// Notice is what a person should know though the server is well: a
+	// certificate that expires soon. Printable.
+	Notice string
+	Advice *upstream.Advice // of an agent; nil: not an agent, or nothing understood
 }
 
 // Failure is the error of a Probe.
@@ -55,4 +61,5 @@ type Settings struct {
 	Timeout  time.Duration // of the answer, after the connection stands
 	Rise     int           // successes that bring it up
 	Fall     int           // failures that bring it down
+	Initial  Initial       // the state before the first probe
 }

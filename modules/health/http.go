@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"strconv"
@@ -14,39 +15,41 @@ import (
 var httpModule = Module{
 	Spec: spec.Word{
 		Name: "http",
-		Doc:  "The server is well if it answers a request with an expected status",
+		Doc:  "The server is well if it answers a request as expected",
 		Long: "Without arguments the request is `OPTIONS / HTTP/1.0`. With the option `host` it is sent as " +
-			"HTTP/1.1 with that Host. One word alone is a path if it begins with `/` (the method is then GET), else a method.",
+			"HTTP/1.1 with that Host. One word alone is a path if it begins with `/` (the method is then GET), else a method.\n\n" +
+			"Without `expect` the statuses 200–399 pass. Several `expect` must all hold, and then any status passes that none of " +
+			"them speaks of. Of an answer at most 64 KiB are looked at.",
 		Example: "health http GET /health expect 200-399",
 		Args: []spec.Arg{
 			{Name: "METHOD", Kind: spec.String, Optional: true, Doc: "the method (default: OPTIONS)"},
 			{Name: "PATH", Kind: spec.String, Optional: true, Doc: "the path, with query (default: /)"},
 		},
 		Options: []spec.Word{
-			{Name: "expect", Doc: "the statuses that pass", Default: "200-399",
-				Args: []spec.Arg{{Name: "STATUS", Kind: spec.Statuses, Doc: "200, 200-399 or 2xx", Variadic: true}}},
-			{Name: "host", Doc: "the Host to ask for",
+			httpExpectWord,
+			{Name: "host", Doc: "the Host to ask for, with `tls` the server name (SNI) as well",
 				Args: []spec.Arg{{Name: "NAME", Kind: spec.String, Doc: "a host name"}}},
 			{Name: "header", Doc: "a header field to send", Repeat: true,
 				Args: []spec.Arg{{Name: "NAME", Kind: spec.HeaderName, Doc: "its name"},
 					{Name: "VALUE", Kind: spec.String, Doc: "its value"}}},
+			{Name: "body", Doc: "a body to send; Content-Length is added",
+				Args: []spec.Arg{{Name: "TEXT", Kind: spec.String, Doc: "the body, as it is"}}},
+			tlsOption,
 		},
 	},
 	New: newHTTP,
 }
 
-// httpProbe sends one request, made in advance, and reads no more than the
-// answer's status line.
+var tlsOption = spec.Word{Name: "tls", Doc: "speak TLS; the certificate is not judged"}
+
+// httpProbe sends one request, made in advance, and reads no more of the answer
+// than its expectations need.
 type httpProbe struct {
+	method  string
 	request []byte
-	expect  []span
+	expect  expectations
+	tls     *tls.Config // nil: in clear
 }
-
-type span struct{ from, to int }
-
-// maxStatusLine bounds what is read of an answer: a status line with a reason
-// longer than any in use.
-const maxStatusLine = 1024
 
 func newHTTP(n *config.Node) (Probe, error) {
 	method, path := n.Text(0), n.Text(1)
@@ -65,9 +68,10 @@ func newHTTP(n *config.Node) (Probe, error) {
 	if path != "*" && path[0] != '/' || !visible(path) {
 		return nil, fmt.Errorf("%q is no path: it must begin with / and have no blanks or controls", path)
 	}
-	p := &httpProbe{}
+	p := &httpProbe{method: method}
+	host := n.OptionText("host")
 	head := method + " " + path + " HTTP/1.0\r\n"
-	if host := n.OptionText("host"); host != "" {
+	if host != "" {
 		if !visible(host) {
 			return nil, fmt.Errorf("%q is no host", host)
 		}
@@ -79,32 +83,34 @@ func newHTTP(n *config.Node) (Probe, error) {
 		}
 		head += o.Text(0) + ": " + o.Text(1) + "\r\n"
 	}
-	p.request = []byte(head + "\r\n")
-	if o := n.Option("expect"); o != nil {
-		for _, s := range o.Texts(0) {
-			r, err := statuses(s)
-			if err != nil {
-				return nil, err
-			}
-			p.expect = append(p.expect, r)
-		}
+	body := n.OptionText("body")
+	if n.Has("body") {
+		head += "Content-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	}
-	return p, nil
+	p.request = []byte(head + "\r\n" + body)
+	if n.Has("tls") {
+		p.tls = tlsConfig(hostOnly(host))
+	}
+	var err error
+	p.expect, err = newExpectations(n)
+	return p, err
 }
 
 func (p *httpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
-	c, err := dial(ctx, t)
+	s, err := open(ctx, t)
 	if err != nil {
 		return connectFailed(ctx, err)
 	}
-	defer c.Close()
-	// The deadline bounds it; cancelling, at a reload or the end, cuts it.
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if _, err := c.Write(p.request); err != nil {
+	defer s.Close()
+	if p.tls != nil {
+		if _, err := s.secure(ctx, p.tls); err != nil {
+			return answerFailed(ctx, "Layer6", err)
+		}
+	}
+	if _, err := s.Write(p.request); err != nil {
 		return answerFailed(ctx, "Layer7", err)
 	}
-	var buf [maxStatusLine]byte
-	line, err := statusLine(c, buf[:])
+	line, err := s.line()
 	if err != nil {
 		return answerFailed(ctx, "Layer7", err)
 	}
@@ -112,34 +118,37 @@ func (p *httpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 	if !ok {
 		return failed("Layer7 invalid response", 0, line)
 	}
-	for _, s := range p.expect {
-		if s.from <= code && code <= s.to {
-			return passed("Layer7 check passed", code, reason), nil
-		}
+	if !p.expect.status(code) {
+		return failed("Layer7 wrong status", code, reason)
 	}
-	return failed("Layer7 wrong status", code, reason)
+	if p.expect.statusOnly() {
+		return passed("Layer7 check passed", code, reason), nil
+	}
+	return p.rest(ctx, s, code, reason)
 }
 
-// statusLine reads up to the first line feed, len(buf) bytes at most.
-func statusLine(r io.Reader, buf []byte) (string, error) {
-	n := 0
-	for n < len(buf) {
-		k, err := r.Read(buf[n:])
-		if i := strings.IndexByte(string(buf[n:n+k]), '\n'); i >= 0 {
-			return strings.TrimSuffix(string(buf[:n+i]), "\r"), nil
-		}
-		n += k
-		if err == io.EOF && n == 0 {
-			return "", io.ErrUnexpectedEOF
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return "", err
+// rest reads head and body, and compares them.
+func (p *httpProbe) rest(ctx context.Context, s *session, code int, reason string) (Result, error) {
+	h, err := readHead(s)
+	if err != nil {
+		return answerFailed(ctx, "Layer7", err)
+	}
+	if miss := p.expect.header(h); miss != "" {
+		return failed("Layer7 invalid response", code, "expected header "+miss)
+	}
+	if len(p.expect.bodies) == 0 {
+		return passed("Layer7 check passed", code, reason), nil
+	}
+	var body []byte
+	if p.method != "HEAD" && code != 204 && code != 304 {
+		if body, err = h.readBody(s.in); err != nil && err != io.ErrUnexpectedEOF {
+			return answerFailed(ctx, "Layer7", err)
 		}
 	}
-	return string(buf[:n]), nil // no line: parseStatus decides by what there is
+	if miss := p.expect.body(body); miss != "" {
+		return failed("Layer7 invalid response", code, "did not match content "+miss)
+	}
+	return passed("Layer7 check passed", code, reason), nil
 }
 
 // parseStatus takes "HTTP/1.x NNN reason" apart (RFC 9112 §4); the reason may be
@@ -155,20 +164,6 @@ func parseStatus(line string) (code int, reason string, ok bool) {
 		return 0, "", false
 	}
 	return code, reason, true
-}
-
-// statuses takes 200, 200-399 or 2xx apart.
-func statuses(s string) (span, error) {
-	from, to, ok := strings.Cut(s, "-")
-	if !ok {
-		from, to = strings.ReplaceAll(s, "x", "0"), strings.ReplaceAll(s, "x", "9")
-	}
-	a, err1 := strconv.Atoi(from)
-	b, err2 := strconv.Atoi(to)
-	if err1 != nil || err2 != nil || a < 100 || b > 999 || a > b {
-		return span{}, fmt.Errorf("%q names no statuses: write 200, 200-399 or 2xx", s)
-	}
-	return span{a, b}, nil
 }
 
 // token tells whether s is one (RFC 9110 §5.6.2).

@@ -20,6 +20,32 @@ type Machine struct {
 // server gets traffic at once and loses it at the first doubt.
 func NewMachine(rise, fall int) Machine { return Machine{Rise: rise, Fall: fall, Counter: rise} }
 
+// Initial is the state of a server before its first probe (HAProxy manual,
+// "init-state").
+type Initial uint8
+
+// The initial states.
+const (
+	InitialUp   Initial = iota // up, one failure brings it down
+	InitialDown                // down, one success brings it up
+	FullyUp                    // up, as if it had long been
+	FullyDown                  // down, as if it had long been
+)
+
+// Begin puts the machine into an initial state.
+func (m *Machine) Begin(i Initial) {
+	switch i {
+	case InitialUp:
+		m.Counter = m.Rise
+	case InitialDown:
+		m.Counter = m.Rise - 1
+	case FullyUp:
+		m.Counter = m.max()
+	case FullyDown:
+		m.Counter = 0
+	}
+}
+
 // Resume starts from what another machine, perhaps with other thresholds, left:
 // the verdict is kept, the counter as far as it fits.
 func (m *Machine) Resume(v upstream.Verdict, counter int) {

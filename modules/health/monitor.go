@@ -26,12 +26,14 @@ type Monitor struct {
 	Probe    Probe
 	Live     *upstream.Live
 	Log      *slog.Logger // probe by probe, at debug level; state changes are the pool's to log
+	Agent    bool         // the probe advises rather than judges
 
 	mu      sync.Mutex
 	timer   *time.Timer // nil: not running
 	stop    context.CancelFunc
 	ctx     context.Context
 	machine Machine
+	notice  string // the last one logged
 }
 
 // Start begins to probe after the delay and takes the server over from whatever
@@ -39,18 +41,38 @@ type Monitor struct {
 func (m *Monitor) Start(delay time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.timer != nil && m.Live.Owner() == any(m) {
+	if m.timer != nil && m.owns() {
 		return
 	}
-	m.machine = NewMachine(m.Settings.Rise, m.Settings.Fall)
-	if n, ok := m.Live.Counter(); ok {
-		m.machine.Resume(m.Live.Verdict(), n)
-	}
-	m.Live.Own(m)
+	m.takeOver()
 	if m.timer == nil {
 		m.ctx, m.stop = context.WithCancel(context.Background())
 		m.timer = time.AfterFunc(delay, m.run)
 	}
+}
+
+// owns reports whether the monitor still speaks for its server.
+func (m *Monitor) owns() bool {
+	if m.Agent {
+		return m.Live.AgentOwner() == any(m)
+	}
+	return m.Live.Owner() == any(m)
+}
+
+// takeOver makes it the one who speaks, from where the one before left it.
+func (m *Monitor) takeOver() {
+	if m.Agent {
+		m.Live.OwnAgent(m)
+		return
+	}
+	m.machine = NewMachine(m.Settings.Rise, m.Settings.Fall)
+	m.Live.Own(m)
+	if n, ok := m.Live.Counter(); ok {
+		m.machine.Resume(m.Live.Verdict(), n)
+		return
+	}
+	m.machine.Begin(m.Settings.Initial)
+	m.Live.Presume(m, m.machine.Verdict())
 }
 
 // Close ends it; a probe in progress is cut and its result dropped.
@@ -74,8 +96,8 @@ func (m *Monitor) run() {
 	// The connection has min(connect, interval), the answer has the
 	// timeout: together they bound the whole of it.
 	t := m.Target
-	t.Connect = m.Settings.connect(t.Connect)
-	one, cancel := context.WithTimeout(ctx, t.Connect+m.Settings.answer())
+	t.Connect, t.Answer = m.Settings.connect(t.Connect), m.Settings.answer()
+	one, cancel := context.WithTimeout(ctx, t.Connect+t.Answer)
 	r, err := m.Probe.Probe(one, &t)
 	cancel()
 	took := time.Since(begin)
@@ -85,7 +107,7 @@ func (m *Monitor) run() {
 		m.mu.Unlock() // closed meanwhile
 		return
 	}
-	if m.Live.Owner() != any(m) {
+	if !m.owns() {
 		// A newer generation's monitor speaks for the server now, or it
 		// wants none. Start may bring this one back.
 		m.stop()
@@ -93,27 +115,61 @@ func (m *Monitor) run() {
 		m.mu.Unlock()
 		return
 	}
-	v := m.machine.Note(err == nil)
-	n, of := m.machine.Status()
-	m.Live.SetCounter(m.machine.Counter)
-	next := max(0, m.Settings.Next(&m.machine)-took)
-	m.mu.Unlock()
-
-	why := fmt.Sprintf("reason: %s, check duration: %dms", r, took.Milliseconds())
-	if m.Log != nil && m.Log.Enabled(ctx, slog.LevelDebug) {
-		word := "succeeded"
-		if err != nil {
-			word = "failed"
-		}
-		m.Log.Debug(fmt.Sprintf("Health check for server %s %s, %s, status: %d/%d %s.", m.Target.Name, word, why, n, of, v))
+	m.heed(r)
+	next := max(0, m.Settings.Interval-took)
+	if m.Agent {
+		m.mu.Unlock()
+		m.advise(ctx, r, err, took)
+	} else {
+		v := m.machine.Note(err == nil)
+		n, of := m.machine.Status()
+		m.Live.SetCounter(m.machine.Counter)
+		next = max(0, m.Settings.Next(&m.machine)-took)
+		m.mu.Unlock()
+		why := fmt.Sprintf("reason: %s, check duration: %dms", r, took.Milliseconds())
+		m.debug(ctx, err, fmt.Sprintf("%s, status: %d/%d %s", why, n, of, v))
+		m.Live.Judge(m, v, why)
 	}
-	m.Live.Judge(m, v, why)
 
 	// Only now, so that verdicts are told one after another.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.timer != nil && ctx == m.ctx {
 		m.timer.Reset(next)
+	}
+}
+
+// advise passes an agent's words on. One that cannot be reached or understood
+// changes nothing.
+func (m *Monitor) advise(ctx context.Context, r Result, err error, took time.Duration) {
+	m.debug(ctx, err, fmt.Sprintf("reason: %s, check duration: %dms", r, took.Milliseconds()))
+	if err == nil && r.Advice != nil {
+		m.Live.Advise(m, *r.Advice)
+	}
+}
+
+func (m *Monitor) debug(ctx context.Context, err error, text string) {
+	if m.Log == nil || !m.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	kind, word := "Health", "succeeded"
+	if m.Agent {
+		kind = "Agent"
+	}
+	if err != nil {
+		word = "failed"
+	}
+	m.Log.Debug(fmt.Sprintf("%s check for server %s %s, %s.", kind, m.Target.Name, word, text))
+}
+
+// heed logs a notice, once.
+func (m *Monitor) heed(r Result) {
+	if r.Notice == "" || r.Notice == m.notice {
+		return
+	}
+	m.notice = r.Notice
+	if m.Log != nil {
+		m.Log.Warn(fmt.Sprintf("Health check for server %s: %s.", m.Target.Name, r.Notice))
 	}
 }
 

@@ -27,9 +27,11 @@ func (r Result) String() string {
 
 // printable makes what a server said fit for a log line: bounded, and without
 // anything that could forge or break one.
-func printable(s string) string {
-	if len(s) > maxInfo {
-		s = s[:maxInfo]
+func printable(s string) string { return printableUpTo(s, maxInfo) }
+
+func printableUpTo(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
 	}
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' || c == '"' {

@@ -108,6 +108,9 @@ const (
 // Report notes what became of a try at s, before its Release. A server that
 // cannot be connected to is taken out of rotation while others are usable.
 func (p *Pool) Report(s *upstream.Server, o Outcome) {
+	if p.passive != nil {
+		p.witness(s, o)
+	}
 	switch o {
 	case Connected:
 		s.Live.Connected()

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -58,6 +59,8 @@ func value(a *spec.Arg, text string) config.Value {
 		v.Int = int64(d)
 	case spec.Int, spec.Port:
 		v.Int, _ = strconv.ParseInt(text, 10, 64)
+	case spec.Percent:
+		v.Int, _ = strconv.ParseInt(strings.TrimSuffix(text, "%"), 10, 64)
 	}
 	return v
 }

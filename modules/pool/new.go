@@ -23,6 +23,9 @@ type Deps struct {
 	// Monitor lends the monitor of a key, made by make if there is none; who
 	// lends it closes it. nil: new ones, closed with the pool.
 	Monitor func(k health.Key, make func() *health.Monitor) *health.Monitor
+	// Pools are those of the whole configuration, whose servers may be tracked.
+	// nil: this one.
+	Pools []config.Pool
 	// Log gets changes of servers' states. nil: slog.Default.
 	Log *slog.Logger
 	// Fullconn is the pool's fullconn where it has none of its own: a tenth of
@@ -48,6 +51,7 @@ func New(cfg *config.Pool, d Deps) (*Pool, diag.List) {
 	b.servers()
 	b.policy()
 	b.affinity()
+	b.passive()
 	if !b.errs.HasErrors() {
 		b.health()
 	}

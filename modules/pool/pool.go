@@ -25,6 +25,9 @@ type Pool struct {
 	byLive     map[*upstream.Live]*upstream.Server
 	policy     balancer.Policy
 	monitors   []*health.Monitor // by server index, nil without probes
+	agents     []*health.Monitor // the same for agents
+	tracks     []*track          // by server index, nil unless it follows another
+	passive    *passive          // nil: live traffic is not watched
 	allBackups bool
 	queueSize  int64
 	log        *slog.Logger

@@ -1,29 +1,57 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// health makes a monitor of each server that is probed.
+// health makes a monitor of each server that is probed, and one of each that has
+// an agent.
 func (b *builder) health() {
 	word, own := healthWord(), serverHealthWord()
-	common := config.Last(b.cfg.Body, word.Name)
-	b.p.monitors = make([]*health.Monitor, len(b.p.servers))
+	b.onlyOne(config.Find(b.cfg.Body, word.Name))
+	judge, agent := probesOf(b.cfg.Body)
+	n := len(b.p.servers)
+	b.p.monitors, b.p.agents, b.p.tracks = make([]*health.Monitor, n), make([]*health.Monitor, n), make([]*track, n)
 	for i, n := range config.Find(b.cfg.Body, "server") {
 		s := b.p.servers[i]
 		if s.Disabled {
 			continue
 		}
-		if full := probeNode(common, n.Option("health"), &word, &own); full != nil {
+		b.onlyOne(config.Find(n.Options, word.Name))
+		ownJudge, ownAgent := probesOf(n.Options)
+		if full := probeNode(judge, ownJudge, &word, &own); full != nil && full.Variant == health.Track {
+			b.p.tracks[i] = b.follow(s, full)
+		} else if full != nil {
 			b.p.monitors[i] = b.monitor(s, full)
 		}
+		if ownJudge != nil && ownJudge.Variant == healthOff {
+			continue
+		}
+		if full := probeNode(agent, ownAgent, &word, &own); full != nil {
+			b.p.agents[i] = b.monitor(s, full)
+		}
+	}
+}
+
+// onlyOne refuses a second directive of the same kind.
+func (b *builder) onlyOne(all []*config.Node) {
+	seen := map[bool]*config.Node{}
+	for _, n := range all {
+		kind := n.Variant == health.Agent
+		if first := seen[kind]; first != nil {
+			d := b.errs.Add(n.Range, "duplicate-directive", "`health` is given twice: beside an agent there is one probe")
+			d.Labels = append(d.Labels, diag.Label{Range: first.Range, Message: "first given here"})
+		}
+		seen[kind] = n
 	}
 }
 
@@ -84,6 +112,11 @@ func (b *builder) monitor(s *upstream.Server, n *config.Node) *health.Monitor {
 	for _, m := range health.Modules() {
 		if m.Spec.Name == n.Variant {
 			p, err := m.New(n)
+			var placed diag.List
+			if errors.As(err, &placed) {
+				b.errs = append(b.errs, placed...)
+				return nil
+			}
 			if err != nil {
 				b.errs.Add(n.Range, "bad-health", "%s", err)
 				return nil
@@ -106,7 +139,8 @@ func (b *builder) monitor(s *upstream.Server, n *config.Node) *health.Monitor {
 	}
 	key := health.Key{Server: s.Key, Probe: fingerprint(n, &t)}
 	return b.deps.Monitor(key, func() *health.Monitor {
-		return &health.Monitor{Target: t, Settings: health.SettingsOf(n), Probe: probe, Live: s.Live, Log: b.p.log}
+		return &health.Monitor{Target: t, Settings: health.SettingsOf(n), Probe: probe, Live: s.Live, Log: b.p.log,
+			Agent: n.Variant == health.Agent}
 	})
 }
 
@@ -145,7 +179,7 @@ func fingerprint(n *config.Node, t *health.Target) string {
 			fmt.Fprintf(&f, " %q", a.Text)
 		}
 		for i := range n.Options {
-			fmt.Fprintf(&f, " %s", n.Options[i].Word)
+			fmt.Fprintf(&f, " %s %s", n.Options[i].Word, n.Options[i].Variant)
 			write(&n.Options[i])
 		}
 	}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -20,12 +21,21 @@ func (p *Pool) Start() {
 	}
 	for i, m := range p.monitors {
 		s := p.servers[i]
+		// First probes are spread over the interval by position.
+		if a := p.agents[i]; a != nil {
+			a.Start(a.Settings.Interval * time.Duration(i) / time.Duration(len(p.servers)))
+		} else {
+			s.Live.Unadvise(p)
+		}
+		if t := p.tracks[i]; t != nil {
+			p.cancel = append(p.cancel, t.start(p, s))
+			continue
+		}
 		if m == nil { // no probes (any more): what earlier ones said is void
 			s.Live.Own(p)
 			s.Live.SetVerdict(upstream.Up, "")
 			continue
 		}
-		// First probes are spread over the interval by position.
 		m.Start(m.Settings.Interval * time.Duration(i) / time.Duration(len(p.servers)))
 	}
 	p.changed()
@@ -40,7 +50,7 @@ func (p *Pool) Close() error {
 	}
 	p.cancel = nil
 	if p.own {
-		for _, m := range p.monitors {
+		for _, m := range append(p.monitors[:len(p.monitors):len(p.monitors)], p.agents...) {
 			if m != nil {
 				_ = m.Close()
 			}
@@ -56,7 +66,7 @@ func (p *Pool) onChange(s *upstream.Server, c upstream.Change) {
 	}
 	p.changed()
 	requeued := 0
-	if c.Kind == upstream.Ejections || c.Kind == upstream.Verdicts && c.Verdict == upstream.Down {
+	if c.Kind == upstream.Ejections || !s.Up() {
 		requeued = p.live.Queue.Expel(s.Live, p.live)
 	}
 	if p.live.Owner() == any(p) { // of several generations the newest one speaks
@@ -181,24 +191,42 @@ func (p *Pool) report(s *upstream.Server, c upstream.Change, requeued int) {
 	active, backup := p.Usable()
 	left := fmt.Sprintf("%d active and %d backup servers", active, backup)
 	switch {
+	case c.Kind == upstream.Ejections && c.Why != "":
+		p.log.Warn(fmt.Sprintf("Server %s is out of rotation for %s: %s. %s left.", name, c.For, c.Why, left))
 	case c.Kind == upstream.Ejections:
 		p.log.Warn(fmt.Sprintf("Server %s is out of rotation for %s after %d failures to connect in a row. %s left.",
 			name, c.For, upstream.Strikes, left))
 	case c.Kind == upstream.Reprieves:
 		p.log.Info(fmt.Sprintf("Server %s can be connected to again and is back in rotation.", name))
 	case c.Kind == upstream.Trials:
+	case c.Kind == upstream.Advised:
+		p.log.Warn(fmt.Sprintf("Server %s: its agent says %s. %s left.%s %d requeued.", name, c.Why, left, onlyBackups(active, backup), requeued))
+		p.lonely(active + backup)
 	case c.Verdict == upstream.Down:
-		p.log.Warn(fmt.Sprintf("Server %s is DOWN, %s. %s left.%s %d sessions active, %d requeued, %d remaining in queue.",
-			name, c.Why, left, onlyBackups(active, backup), s.Live.Active(), requeued, s.Live.Queued()))
-		if active+backup == 0 {
-			p.log.Error(fmt.Sprintf("pool %s has no server available!", p.Name))
-		}
+		p.log.Warn(fmt.Sprintf("Server %s is DOWN%s. %s left.%s %d sessions active, %d requeued, %d remaining in queue.",
+			name, because(c.Why), left, onlyBackups(active, backup), s.Live.Active(), requeued, s.Live.Queued()))
+		p.lonely(active + backup)
 	case c.Why == "":
 		p.log.Info(fmt.Sprintf("Server %s is UP: it is not probed any more. %s online.", name, left))
 	default:
-		p.log.Info(fmt.Sprintf("Server %s is UP, %s. %s online. %d sessions requeued, %d total in queue.",
-			name, c.Why, left, requeued, s.Live.Queued()))
+		p.log.Info(fmt.Sprintf("Server %s is UP%s. %s online. %d sessions requeued, %d total in queue.",
+			name, because(c.Why), left, requeued, s.Live.Queued()))
 	}
+}
+
+// lonely says so when nobody is left.
+func (p *Pool) lonely(usable int) {
+	if usable == 0 {
+		p.log.Error(fmt.Sprintf("pool %s has no server available!", p.Name))
+	}
+}
+
+// because joins a reason to a sentence: "DOWN, reason: …", "DOWN via pool/server".
+func because(why string) string {
+	if strings.HasPrefix(why, "via ") {
+		return " " + why
+	}
+	return ", " + why
 }
 
 func onlyBackups(active, backup int) string {

@@ -14,7 +14,7 @@ import (
 func Words() []spec.Word {
 	return []spec.Word{
 		balanceWord(), serverWord(), healthWord(), persistWord(),
-		queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord,
+		queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord, passiveWord,
 	}
 }
 
@@ -32,7 +32,7 @@ func balanceWord() spec.Word {
 
 func healthWord() spec.Word {
 	w := spec.Word{
-		Name: "health", In: spec.InPool,
+		Name: "health", In: spec.InPool, Repeat: true,
 		Doc: "How servers are probed",
 		Long: "Without it servers are not probed. A server starts up; the first probe that fails marks it down. After that, " +
 			"`fall` failures in a row mark it down and `rise` successes bring it back. Whatever the probes say, a server that " +
@@ -43,6 +43,7 @@ func healthWord() spec.Word {
 	for _, m := range health.Modules() {
 		w.Variants = append(w.Variants, m.Spec)
 	}
+	w.Variants = append(w.Variants, health.TrackWord())
 	return w
 }
 

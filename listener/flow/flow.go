@@ -122,6 +122,7 @@ type Error struct {
 	Cause   string // short and stable, for logs and the X-Loadstar-Error of tests
 	Err     error
 	Stale   bool // a reused connection broke before any answer: safe to send again on another
+	Empty   bool // the server closed before any byte of an answer
 	Begun   bool // the server may have begun to see the request: not to be repeated unless idempotent
 }
 

@@ -32,3 +32,27 @@ func Stale(rc syscall.RawConn) bool {
 	})
 	return stale || err != nil
 }
+
+// Left reports whether the peer has left a connection that is being waited on.
+// A peer that closes and one that only ends its half look the same: the end has
+// come, whatever bytes stand unread before it. With halfOpen, an end behind
+// unread bytes is taken for that of a half.
+func Left(rc syscall.RawConn, halfOpen bool) bool {
+	left := false
+	err := rc.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return // no TCP: it cannot be told
+		}
+		switch info.State {
+		case unix.BPF_TCP_ESTABLISHED:
+		case unix.BPF_TCP_CLOSE_WAIT:
+			var one [1]byte
+			n, _ := peek(fd, one[:])
+			left = !halfOpen || n <= 0
+		default:
+			left = true
+		}
+	})
+	return left || err != nil
+}

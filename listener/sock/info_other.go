@@ -16,3 +16,7 @@ func Stale(rc syscall.RawConn) bool {
 	})
 	return stale || err != nil
 }
+
+// Left reports whether the peer has left a connection that is being waited on:
+// its end has come, and nothing stands unread before it.
+func Left(rc syscall.RawConn, _ bool) bool { return Ended(rc) }

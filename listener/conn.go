@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -31,33 +32,45 @@ func (s *Socket) begin(nc net.Conn) {
 	c.Client = c.Peer
 	c.Accepted = time.Now()
 	c.Source, c.Active = &s.source, &s.active
+	c.secure()
 	s.active.Add(1)
 	s.open.add(c)
 	go c.serve()
 }
 
-// serve loads what the configuration in force makes of the socket and hands the
-// connection over. A PROXY header, and then TLS, are to be taken off here.
+// serve takes TLS off, if there is any. A PROXY header is to be taken off before.
 func (c *conn) serve() {
-	defer c.end()
-	if b := c.Pin(); b.Streams != nil {
-		b.Streams.ServeConn(&c.Conn)
+	if t, ok := c.Conn.Conn.(*tls.Conn); ok {
+		c.shake(t)
 		return
+	}
+	c.attend()
+}
+
+// attend loads what the configuration in force makes of the socket and hands the
+// connection over.
+func (c *conn) attend() {
+	defer func() { c.close(recover()) }()
+	if s := c.Pin().Streams; s != nil {
+		if some, ok := s.(flow.StreamChooser); !ok || some.Takes(&c.Conn) {
+			s.ServeConn(&c.Conn)
+			return
+		}
 	}
 	c.Parks = true
 	c.socket.host.Protocol.ServeConn(&c.Conn)
 }
 
-// resume goes on with a parked connection.
+// resume goes on with a parked connection (see flow.Conn.Park).
 func (c *conn) resume(next func()) {
-	defer c.end()
+	defer func() { c.close(recover()) }()
 	next()
 }
 
-// end closes the connection. A panic ends it and nothing else.
-func (c *conn) end() {
+// close ends the connection. A panic ends it and nothing else.
+func (c *conn) close(p any) {
 	s := c.socket
-	if p := recover(); p != nil {
+	if p != nil {
 		s.host.Panics.Add(1)
 		s.host.Log.Error("panic while serving a connection", "panic", p, "socket", s.Key.String(),
 			"client", c.Client.String(), "stack", string(debug.Stack()))

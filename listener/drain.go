@@ -77,7 +77,11 @@ func closeIdle(all []*Socket) {
 }
 
 func (c *conn) unread() bool {
-	rc := sock.Raw(c.Conn.Conn)
+	nc := c.Conn.Conn
+	if c.Socket != nil { // beneath TLS
+		nc = c.Socket
+	}
+	rc := sock.Raw(nc)
 	if rc == nil {
 		return false
 	}

@@ -1,6 +1,9 @@
 package modules
 
-import "github.com/loadstar-lb/loadstar/dsl/spec"
+import (
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/modules/certs"
+)
 
 // settings are the directives that set something of the process or of a site,
 // read by modules/graph and modules/runtime.
@@ -30,6 +33,8 @@ func settings() []spec.Word {
 			Doc:  "Where the running process takes orders",
 			Long: "By default a unix socket that only its owner may use: /run/loadstar/admin.sock, or admin.sock in the user's runtime directory. On TCP only the loopback is taken, and requests with a foreign Host or Origin are refused.",
 		},
+		certs.StateWord(),
+		certs.Word(),
 		timeouts(spec.InProcess, "Timeouts of the client side, for all sites that set none"),
 		timeouts(spec.InSite, "Timeouts of the client side"),
 		{
@@ -55,7 +60,7 @@ func timeouts(in spec.Where, doc string) spec.Word {
 			d("drain", "for the rest of a request body that was answered early"),
 			d("tunnel", "of a tunnel or stream without traffic"),
 			d("queue", "for a turn when the site's maxconn is reached"),
-			d("handshake", "for the start of a TLS stream that is to be looked at"),
+			d("handshake", "for a TLS handshake, or for the start of a TLS stream that is to be looked at"),
 		},
 	}
 }

@@ -84,6 +84,7 @@ var confined = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
 	"golang.org/x/net":                    {"modules/health"},
+	"golang.org/x/crypto":                 {"modules/certs"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.
 	"net/http": {"cmd/", "listener/http2", "listener/http3", "modules/certs", "modules/runtime"},

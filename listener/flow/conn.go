@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -28,15 +29,6 @@ type Conn struct {
 	bound *Binding
 }
 
-// TLS says what a terminated handshake agreed on.
-type TLS struct {
-	ServerName string
-	ALPN       string
-	Version    uint16
-	Cipher     uint16
-	Resumed    bool
-}
-
 // Hello is what a ClientHello asks for, read without touching the stream.
 type Hello struct {
 	ServerName string   // lower case; "" if absent
@@ -53,6 +45,8 @@ type Binding struct {
 	Streams    ConnServer // for connections, if this socket passes streams
 	Generation *Generation
 	Limits     Limits
+	// TLS terminates TLS on the socket's connections; nil: they are in clear.
+	TLS *tls.Config
 	// Draining asks codecs to end each connection after the exchange in
 	// progress (Connection: close, GOAWAY).
 	Draining bool
@@ -67,6 +61,7 @@ type Limits struct {
 	Stall     time.Duration // without progress of a body, either way
 	Drain     time.Duration // how long an unread request body is drained after an early answer
 	First     time.Duration // from accept to the first byte (0: as Header)
+	Handshake time.Duration // from accept to the end of a TLS handshake (0: 5 seconds)
 }
 
 // DefaultLimits are in force where the configuration says nothing.

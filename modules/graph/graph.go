@@ -11,6 +11,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
@@ -26,6 +27,11 @@ type Shared struct {
 	Idle     *live.Registry[transport.Key, *transport.Idle]
 	Sinks    *live.Registry[logging.Key, logging.Sink]
 	Sites    *live.Registry[string, *Gate]
+	Certs    *live.Registry[certs.Key, certs.Source]
+	Clients  *live.Registry[certs.ClientsKey, *certs.Clients]
+	// Tickets and Authority belong to the process.
+	Tickets   *certs.Tickets
+	Authority *certs.Authorities
 }
 
 // NewShared makes empty registries.
@@ -36,6 +42,9 @@ func NewShared() *Shared {
 		Idle:     live.New(func(_ transport.Key, i *transport.Idle) { i.Close() }),
 		Sinks:    live.New(func(_ logging.Key, s logging.Sink) { _ = s.Close() }),
 		Sites:    live.New[string, *Gate](nil),
+		Certs:    live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
+		Clients:  live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
+		Tickets:  certs.NewTickets(), Authority: &certs.Authorities{},
 	}
 }
 
@@ -229,7 +238,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log":
+	case "maxconn", "timeout", "bind", "log", "tls":
 		return true
 	}
 	return false

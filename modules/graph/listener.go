@@ -8,6 +8,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 )
 
@@ -18,7 +19,8 @@ type Listener struct {
 	Address string // host:port, :port or a path
 	Range   diag.Range
 	Limits  flow.Limits
-	Stream  *StreamSite // nil on HTTP sockets
+	Stream  *StreamSite // nil on HTTP sockets, and where TLS tells sites apart
+	front   *front      // nil in clear
 
 	hosts Hosts[Site]
 	first *Site // answers what names no host: malformed requests
@@ -34,6 +36,8 @@ func (l *Listener) ServeExchange(x *flow.Exchange) {
 	if x.Fault == nil {
 		if s = l.hosts.Lookup(x.Req.Host); s == nil {
 			s, x.Fault = l.none, errNoSite
+		} else if s.misdirected(x) {
+			x.Fault = errMisdirected
 		}
 	}
 	s.serve(x)
@@ -48,6 +52,12 @@ func (b *builder) listenHTTP(cfg *config.Site, s *Site, limits flow.Limits) {
 				b.errs.Add(a.Range, "port-conflict", "%s is taken by a tcp site", l.Address)
 				continue
 			}
+			if !b.sameKind(l, a) {
+				continue
+			}
+			if a.TLS {
+				b.listenTLS(l, a, s.tls, nil)
+			}
 			if l.first == nil {
 				l.first = s
 				none := *s
@@ -59,6 +69,34 @@ func (b *builder) listenHTTP(cfg *config.Site, s *Site, limits flow.Limits) {
 			}
 		}
 	}
+}
+
+// sameKind reports a socket that would have to speak TLS and in clear.
+func (b *builder) sameKind(l *Listener, a *config.Address) bool {
+	taken := l.first != nil || l.front != nil || l.Stream != nil
+	if taken && a.TLS != (l.front != nil) {
+		b.errs.Add(a.Range, "port-conflict", "%s cannot speak TLS and in clear", l.Address)
+		return false
+	}
+	return true
+}
+
+// Binding gives what the socket's connections are to be served with.
+func (l *Listener) Binding(g *flow.Generation) *flow.Binding {
+	b := &flow.Binding{Server: l, Generation: g, Limits: l.Limits}
+	if l.front != nil {
+		b.TLS = l.front.config()
+		if l.first != nil {
+			l.front.rest = nil
+		}
+		if l.front.streamed {
+			b.Streams = l.front
+		}
+	}
+	if l.Stream != nil {
+		b.Streams = l.Stream
+	}
+	return b
 }
 
 // listeners gives the sockets of one site address, making those that are new.
@@ -104,7 +142,7 @@ func (b *builder) binds(cfg *config.Site, a *config.Address) []string {
 	switch {
 	case len(out) > 0:
 		return out
-	case cfg.TCP && a.Host != "":
+	case cfg.TCP && a.Host != "" && (a.Scheme == "tcp" || certs.IsIP(a.Host)): // a tls site's name is for SNI
 		return []string{net.JoinHostPort(a.Host, port)}
 	default:
 		return []string{":" + port}

@@ -6,6 +6,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/logging"
+	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
 )
@@ -22,6 +23,7 @@ type Site struct {
 	stall     time.Duration
 	tunnel    time.Duration
 	total     func() int64
+	tls       *certs.Policy // nil: in clear only
 }
 
 // errTurn is what an exchange gets whose turn did not come in time.
@@ -80,14 +82,14 @@ func (l logOnly) EndExchange(x *flow.Exchange) { l.s.note(x) }
 
 // site builds one site and puts it on its listeners.
 func (b *builder) site(cfg *config.Site) {
-	for i := range cfg.Addresses {
-		if a := &cfg.Addresses[i]; a.TLS {
-			d := b.errs.Add(a.Range, "tls-not-built", "%q needs TLS to be terminated here, which this version cannot do yet", a.Text)
-			d.Help = append(d.Help, "write http://, or pass TLS through untouched with a tcp:// site")
-		}
-	}
+	policy := b.secure(cfg)
 	if b.errs.HasErrors() {
 		return
+	}
+	if policy == nil { // nothing to terminate, or `tls off`
+		open := *cfg
+		open.Addresses = inClear(cfg.Addresses)
+		cfg = &open
 	}
 	times := b.clients
 	times.read(cfg.Body)
@@ -95,12 +97,12 @@ func (b *builder) site(cfg *config.Site) {
 	b.errs = append(b.errs, errs...)
 	gate := b.gate(cfg)
 	if cfg.TCP {
-		b.streamSite(cfg, streamParts{times: times, log: log, gate: gate})
+		b.streamSite(cfg, streamParts{times: times, log: log, gate: gate, policy: policy})
 		return
 	}
 	s := &Site{
 		Name: cfg.Name, errors: &handler.ErrorPages{}, forwarded: &handler.Forwarded{},
-		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections,
+		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections, tls: policy,
 	}
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,

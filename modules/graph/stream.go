@@ -7,6 +7,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/logging"
+	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
 )
@@ -31,9 +32,10 @@ type streamRoute struct {
 
 // streamParts is what HTTP and tcp sites have in common.
 type streamParts struct {
-	times clientSide
-	log   logging.Logger
-	gate  *Gate
+	times  clientSide
+	log    logging.Logger
+	gate   *Gate
+	policy *certs.Policy // nil: TLS is not terminated here
 }
 
 // ServeConn routes one stream and logs it when it has ended. What no route
@@ -69,7 +71,7 @@ func (s *StreamSite) ServeConn(c *flow.Conn) {
 }
 
 func (s *StreamSite) route(c *flow.Conn, r *flow.Record) {
-	if s.looks {
+	if s.looks && c.TLS == nil {
 		if err := listener.PeekHello(c, s.handshake); err != nil {
 			r.Err = err // the routes decide without a name; a broken stream shows soon enough
 		}
@@ -121,6 +123,13 @@ func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
 	for i := range cfg.Addresses {
 		a := &cfg.Addresses[i]
 		for _, l := range b.listeners(cfg, a, parts.times.limits()) {
+			if !b.sameKind(l, a) {
+				continue
+			}
+			if a.TLS {
+				b.listenTLS(l, a, parts.policy, s)
+				continue
+			}
 			if l.first != nil || l.Stream != nil {
 				b.errs.Add(a.Range, "port-conflict", "%s is taken by another site", l.Address)
 				continue

@@ -41,6 +41,7 @@ func (c *clientSide) read(body []config.Node) {
 func (c *clientSide) limits() flow.Limits {
 	l := flow.DefaultLimits
 	l.Header, l.Idle, l.Stall, l.Drain = c.header, c.idle, c.stall, c.drain
+	l.Handshake = c.handshake
 	return l
 }
 
@@ -48,4 +49,5 @@ func (c *clientSide) limits() flow.Limits {
 func widen(l *flow.Limits, o flow.Limits) {
 	l.Header, l.Idle = max(l.Header, o.Header), max(l.Idle, o.Idle)
 	l.Stall, l.Drain = max(l.Stall, o.Stall), max(l.Drain, o.Drain)
+	l.Handshake = max(l.Handshake, o.Handshake)
 }

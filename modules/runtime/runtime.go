@@ -105,12 +105,8 @@ func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 func (g *generation) wants() []listener.Want {
 	out := make([]listener.Want, 0, len(g.graph.Listeners))
 	for _, l := range g.graph.Listeners {
-		b := &flow.Binding{Server: l, Generation: g.Generation, Limits: l.Limits}
-		if l.Stream != nil {
-			b.Streams = l.Stream
-		}
 		out = append(out, listener.Want{
-			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: b,
+			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: l.Binding(g.Generation),
 		})
 	}
 	return out

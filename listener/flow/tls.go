@@ -1,0 +1,52 @@
+package flow
+
+import (
+	"context"
+	"time"
+)
+
+// TLS says what a terminated handshake agreed on.
+type TLS struct {
+	ServerName string // what the client asked for (SNI), lower case; "" if it named nothing
+	ALPN       string
+	Version    uint16
+	Cipher     uint16
+	Resumed    bool
+	// Policy names the settings that the handshake was held under, certificates
+	// among them, and Auth those of its parts that say who may be let in. Equal
+	// numbers are equal settings, over reloads, too.
+	Policy, Auth uint64
+	Client       *ClientCert // nil: the client showed no certificate
+}
+
+// ClientCert is what is known of a client's certificate. It was verified, or the
+// handshake would have failed.
+type ClientCert struct {
+	Subject     string // as RFC 4514 writes it: CN=web,O=Example
+	Issuer      string
+	Serial      string   // hexadecimal, lower case
+	Fingerprint string   // SHA-256 of the certificate, hexadecimal, lower case
+	Names       []string // its alternative names: DNS, e-mail, IP, URI
+	NotAfter    time.Time
+}
+
+// StreamChooser is a ConnServer that takes only some of its socket's
+// connections; the others are served by their protocol.
+type StreamChooser interface {
+	ConnServer
+	Takes(c *Conn) bool
+}
+
+type tlsKey struct{}
+
+// WithTLS gives the context of a handshake. Who chooses the settings by the
+// ClientHello notes its choice in t (tls.ClientHelloInfo.Context, TLSFrom).
+func WithTLS(ctx context.Context, t *TLS) context.Context {
+	return context.WithValue(ctx, tlsKey{}, t)
+}
+
+// TLSFrom gives what WithTLS put into a context, nil if nothing.
+func TLSFrom(ctx context.Context) *TLS {
+	t, _ := ctx.Value(tlsKey{}).(*TLS)
+	return t
+}

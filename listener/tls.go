@@ -1,0 +1,130 @@
+package listener
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// secure has an accepted connection speak TLS, if its socket does. Nothing is
+// read or written yet: that is the handshake's.
+func (c *conn) secure() {
+	if b := c.socket.source.Load(); b.TLS != nil {
+		c.Conn.Conn = tls.Server(c.Conn.Conn, b.TLS)
+	}
+}
+
+// shake does the handshake and hands the connection to a goroutine of its own:
+// a handshake needs a deep stack, which an idle connection would keep.
+func (c *conn) shake(t *tls.Conn) {
+	good := false
+	defer func() {
+		if !good {
+			c.close(recover())
+		}
+	}()
+	if !c.Busy() { // a drain was faster
+		return
+	}
+	timeout := c.socket.source.Load().Limits.Handshake
+	if timeout <= 0 {
+		timeout = DefaultHandshake
+	}
+	_ = t.SetDeadline(c.Accepted.Add(timeout))
+	facts := &flow.TLS{}
+	// The deadline bounds it; a context that could be cancelled would cost a
+	// goroutine.
+	if err := t.HandshakeContext(flow.WithTLS(context.Background(), facts)); err != nil {
+		c.refused(t, err)
+		return
+	}
+	_ = t.SetDeadline(time.Time{})
+	state := t.ConnectionState()
+	facts.ALPN, facts.Version, facts.Cipher, facts.Resumed = state.NegotiatedProtocol, state.Version, state.CipherSuite, state.DidResume
+	if len(state.PeerCertificates) > 0 {
+		facts.Client = clientFacts(state.PeerCertificates[0])
+	}
+	c.TLS = facts
+	c.Idle()
+	good = true
+	go c.attend()
+}
+
+// clientFacts copies what matters of a certificate, so that it can go.
+func clientFacts(cert *x509.Certificate) *flow.ClientCert {
+	sum := sha256.Sum256(cert.Raw)
+	f := &flow.ClientCert{
+		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: cert.SerialNumber.Text(16),
+		Fingerprint: hex.EncodeToString(sum[:]), NotAfter: cert.NotAfter,
+	}
+	f.Names = append(append(f.Names, cert.DNSNames...), cert.EmailAddresses...)
+	for _, ip := range cert.IPAddresses {
+		f.Names = append(f.Names, ip.String())
+	}
+	for _, u := range cert.URIs {
+		f.Names = append(f.Names, u.String())
+	}
+	return f
+}
+
+// refused says once why a handshake failed; who speaks plain HTTP gets an answer
+// in it.
+func (c *conn) refused(t *tls.Conn, err error) {
+	host := c.socket.host
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) && header.Conn != nil && plainHTTP(header.RecordHeader) {
+		host.Log.Info("plain HTTP on a TLS port", "socket", c.socket.Key.String(), "client", c.Client.String())
+		c.explain(t.NetConn())
+		return
+	}
+	if errors.Is(err, io.EOF) { // a look at the port, or a client that changed its mind
+		host.Log.Debug("client left before the TLS handshake", "socket", c.socket.Key.String(), "client", c.Client.String())
+		return
+	}
+	host.Log.Info("TLS handshake failed", "socket", c.socket.Key.String(), "client", c.Client.String(), "error", err)
+}
+
+// plainHTTP tells whether the first bytes are the start of an HTTP/1 request: a
+// method (upper case by custom) and a blank, as far as five bytes show it. An
+// HTTP/2 preface looks the same.
+func plainHTTP(b [5]byte) bool {
+	for i, ch := range b {
+		if ch == ' ' && i >= 3 {
+			return true
+		}
+		if ch < 'A' || ch > 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 53\r\nConnection: close\r\n\r\n" +
+	"This port speaks TLS: write https:// instead of http\n"
+
+// explain answers a plain request, and reads on for a moment: closing with
+// unread bytes would reset the connection before the answer is read.
+func (c *conn) explain(nc net.Conn) {
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	if _, err := io.WriteString(nc, plainAnswer); err != nil {
+		return
+	}
+	half, ok := nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	var buf [1 << 10]byte
+	for left := 64; left > 0; left-- {
+		if _, err := nc.Read(buf[:]); err != nil {
+			return
+		}
+	}
+}

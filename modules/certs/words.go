@@ -1,0 +1,205 @@
+package certs
+
+import (
+	"crypto/tls"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+)
+
+// Where certificates come from, where no file is named.
+const (
+	sourceInternal = "internal"
+	sourceOff      = "off"
+)
+
+// Word is `tls` in sites.
+func Word() spec.Word {
+	onOff := func(name, doc string) spec.Word {
+		return spec.Word{Name: name, Doc: doc, Default: "on",
+			Args: []spec.Arg{{Name: "WHEN", Kind: spec.Enum, Words: []string{"on", "off"}, Doc: "on or off"}}}
+	}
+	return spec.Word{
+		Name: "tls", In: spec.InSite, Repeat: true,
+		Doc: "How TLS is terminated: with which certificates, and for which clients",
+		Long: "`tls CERT KEY` names PEM files (the certificate's with its chain); it may stand several times, for further names or key types: " +
+			"among certificates of one name ECDSA goes before RSA where the client can verify it. `tls DIRECTORY` takes all pairs of the directory's " +
+			".pem, .crt, .cer and .key files, `tls FILE` a file that holds both. Files are looked at once a second and swapped when they change, " +
+			"without a reload; when new ones are broken the last good ones go on.\n\n" +
+			"`tls internal` is for development: certificates of a local authority, whose root is made once and kept in `internal/root.crt` of the state " +
+			"directory (`state`). Clients must trust that file: `curl --cacert`, or the system's own store. `tls off` serves a site whose address names " +
+			"no scheme in clear.",
+		Example: "tls example.crt example.key min_version 1.3",
+		Args: []spec.Arg{
+			{Name: "CERT", Kind: spec.File, Optional: true, Doc: "a PEM file, a directory, `internal` or `off`"},
+			{Name: "KEY", Kind: spec.File, Optional: true, Doc: "the private key's PEM file"},
+		},
+		Options: []spec.Word{
+			{Name: "min_version", Default: "1.2", Doc: "the oldest version of TLS that is spoken",
+				Args: []spec.Arg{{Name: "VERSION", Kind: spec.Enum, Words: []string{"1.2", "1.3"}, Doc: "1.2 or 1.3"}}},
+			{Name: "ciphers", Doc: "the only cipher suites of TLS 1.2 that are taken; without it, all that are safe. Those of TLS 1.3 are fixed",
+				Args: []spec.Arg{{Name: "SUITE", Kind: spec.Enum, Words: suiteNames(), Variadic: true, Doc: "IANA's name of a suite"}}},
+			{Name: "curves", Doc: "the only key exchanges that are taken; without it X25519MLKEM768 and the usual curves. The order is Loadstar's: hybrids first",
+				Args: []spec.Arg{{Name: "GROUP", Kind: spec.Enum, Words: curveNames(), Variadic: true, Doc: "IANA's name of a group"}}},
+			{Name: "client_auth", Doc: "whether clients must (`require`) or may (`request`) show a certificate of these authorities",
+				Args: []spec.Arg{{Name: "MODE", Kind: spec.Enum, Words: []string{"require", "request"}, Doc: "require or request"},
+					{Name: "CA", Kind: spec.File, Doc: "the authorities' certificates, PEM"}},
+				Options: []spec.Word{{Name: "crl", Doc: "what the authorities have revoked",
+					Args: []spec.Arg{{Name: "FILE", Kind: spec.File, Doc: "revocation lists, PEM or DER"}}}}},
+			onOff("tickets", "whether sessions may be resumed; their keys change hourly and survive reloads"),
+			onOff("ocsp", "whether OCSP staples are fetched for certificates that name a responder"),
+		},
+	}
+}
+
+// StateWord is `state` of the global options.
+func StateWord() spec.Word {
+	return spec.Word{
+		Name: "state", In: spec.InProcess, Example: "state /var/lib/loadstar",
+		Doc:  "Where Loadstar keeps what must survive a restart, such as the root of `tls internal`",
+		Long: "Without it: systemd's StateDirectory, /var/lib/loadstar for root, and loadstar in the user's data directory (~/.local/share) for others.",
+		Args: []spec.Arg{{Name: "DIRECTORY", Kind: spec.File, Doc: "a directory, made when it is needed"}},
+	}
+}
+
+// suites are the cipher suites of TLS 1.2 that may be chosen.
+func suites() []*tls.CipherSuite {
+	var out []*tls.CipherSuite
+	for _, s := range tls.CipherSuites() {
+		for _, v := range s.SupportedVersions {
+			if v == tls.VersionTLS12 {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+func suiteNames() []string {
+	var out []string
+	for _, s := range suites() {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// curves are the key exchanges by their names at IANA (TLS Supported Groups).
+var curves = []struct {
+	name string
+	id   tls.CurveID
+}{
+	{"X25519MLKEM768", tls.X25519MLKEM768}, {"x25519", tls.X25519},
+	{"secp256r1", tls.CurveP256}, {"secp384r1", tls.CurveP384}, {"secp521r1", tls.CurveP521},
+}
+
+func curveNames() []string {
+	var out []string
+	for _, c := range curves {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// Plan is what the `tls` directives of one site say together.
+type Plan struct {
+	Settings // without Clients and Tickets
+	Files    []Files
+	At       []diag.Range // of each of Files
+	Internal bool
+	Off      bool
+	Resume   bool // tickets are on
+	OCSP     bool
+	CA, CRL  string
+	CAAt     diag.Range
+}
+
+// Read takes the `tls` directives of a site. Options may stand at any of them,
+// each once.
+func Read(nodes []*config.Node) (*Plan, diag.List) {
+	p := &Plan{Resume: true, OCSP: true}
+	p.MinVersion = tls.VersionTLS12
+	var errs diag.List
+	given := map[string]diag.Range{}
+	for _, n := range nodes {
+		p.source(n)
+		for i := range n.Options {
+			o := &n.Options[i]
+			if o.Defaulted {
+				continue
+			}
+			if first, ok := given[o.Word]; ok {
+				d := errs.Add(o.Range, "duplicate-option", "`%s` is given twice for this site", o.Word)
+				d.Labels = append(d.Labels, diag.Label{Range: first, Message: "first given here"})
+				continue
+			}
+			given[o.Word] = o.Range
+			p.option(o)
+		}
+	}
+	if (p.Internal || p.Off) && (len(p.Files) > 0 || p.Internal && p.Off) {
+		errs.Add(nodes[0].Range, "tls-conflict", "`tls internal`, `tls off` and certificates from files exclude each other")
+	}
+	if len(p.Ciphers) > 0 && p.MinVersion == tls.VersionTLS13 {
+		d := errs.Add(given["ciphers"], "ciphers-unused", "`ciphers` chooses among those of TLS 1.2, which `min_version 1.3` shuts out")
+		d.Severity = diag.Warning
+	}
+	return p, errs
+}
+
+func (p *Plan) source(n *config.Node) {
+	switch {
+	case len(n.Args) == 0 || n.Text(0) == "":
+	case n.Text(0) == sourceInternal && n.Text(1) == "":
+		p.Internal = true
+	case n.Text(0) == sourceOff && n.Text(1) == "":
+		p.Off = true
+	default:
+		f := Files{Cert: n.Args[0].Path()}
+		if len(n.Args) > 1 {
+			f.Key = n.Args[1].Path()
+		}
+		p.Files = append(p.Files, f)
+		p.At = append(p.At, n.Range)
+	}
+}
+
+func (p *Plan) option(o *config.Node) {
+	switch o.Word {
+	case "min_version":
+		if o.Text(0) == "1.3" {
+			p.MinVersion = tls.VersionTLS13
+		}
+	case "ciphers":
+		for _, s := range suites() {
+			for _, name := range o.Texts(0) {
+				if s.Name == name {
+					p.Ciphers = append(p.Ciphers, s.ID)
+				}
+			}
+		}
+	case "curves":
+		for _, c := range curves {
+			for _, name := range o.Texts(0) {
+				if c.name == name {
+					p.Curves = append(p.Curves, c.id)
+				}
+			}
+		}
+	case "client_auth":
+		p.Auth = tls.VerifyClientCertIfGiven
+		if o.Text(0) == "require" {
+			p.Auth = tls.RequireAndVerifyClientCert
+		}
+		if len(o.Args) > 1 {
+			p.CA, p.CAAt = o.Args[1].Path(), o.Range
+		}
+		if crl := o.Option("crl"); crl != nil && len(crl.Args) > 0 {
+			p.CRL = crl.Args[0].Path()
+		}
+	case "tickets":
+		p.Resume = o.Text(0) != "off"
+	case "ocsp":
+		p.OCSP = o.Text(0) != "off"
+	}
+}

@@ -1,0 +1,288 @@
+package graph
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/certs"
+)
+
+// front tells the TLS sites of one socket apart by the server name that a client
+// asks for: it chooses the settings of the handshake, and whom streams belong to.
+type front struct {
+	policies Hosts[certs.Policy]
+	first    *certs.Policy // for names that no site has
+	streams  Hosts[StreamSite]
+	streamed bool        // there are stream sites
+	rest     *StreamSite // for names that no site has, where there is no HTTP site
+}
+
+// Config gives what the listener's handshakes begin with.
+func (f *front) config() *tls.Config {
+	return &tls.Config{GetConfigForClient: f.choose, MinVersion: tls.VersionTLS12}
+}
+
+// choose is called with each ClientHello. A client that names nothing is taken to
+// mean the address it connected to.
+func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
+	name := strings.ToLower(h.ServerName)
+	look := name
+	if look == "" && h.Conn != nil {
+		if a, err := netip.ParseAddrPort(h.Conn.LocalAddr().String()); err == nil {
+			look = a.Addr().Unmap().WithZone("").String()
+		}
+	}
+	p := f.policies.Lookup([]byte(look))
+	if p == nil {
+		p = f.first
+	}
+	if t := flow.TLSFrom(h.Context()); t != nil {
+		t.ServerName, t.Policy, t.Auth = name, p.ID, p.Auth
+	}
+	return p.Config(), nil
+}
+
+// Takes implements flow.StreamChooser.
+func (f *front) Takes(c *flow.Conn) bool { return f.stream(c) != nil }
+
+// ServeConn implements flow.StreamChooser.
+func (f *front) ServeConn(c *flow.Conn) { f.stream(c).ServeConn(c) }
+
+func (f *front) stream(c *flow.Conn) *StreamSite {
+	if c.TLS == nil {
+		return nil
+	}
+	name := c.TLS.ServerName
+	if name == "" {
+		name = c.Local.Addr().Unmap().WithZone("").String()
+	}
+	if s := f.streams.Lookup([]byte(name)); s != nil || f.policies.Lookup([]byte(name)) != nil {
+		return s
+	}
+	return f.rest
+}
+
+// errMisdirected refuses an exchange whose site wants another handshake than the
+// one that was held (RFC 9110 §15.5.20): another site's, with other rules of who
+// is let in. The client may ask again on a connection of its own.
+var errMisdirected = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 421, Cause: "site wants another TLS handshake"}
+
+// misdirected reports whether a connection's handshake is not good for this site.
+func (s *Site) misdirected(x *flow.Exchange) bool {
+	t := x.Conn.TLS
+	if t == nil || s.tls == nil || t.Policy == s.tls.ID {
+		return false
+	}
+	// Certificates that were renamed by a reload are no reason to refuse who
+	// asked for this very host all along.
+	return t.Auth != s.tls.Auth || t.ServerName != "" && t.ServerName != string(x.Req.Host)
+}
+
+// secure makes the policy of a site's TLS addresses, nil if it has none or an
+// error was found.
+func (b *builder) secure(cfg *config.Site) *certs.Policy {
+	nodes := config.Find(cfg.Body, "tls")
+	var plan *certs.Plan
+	if len(nodes) > 0 {
+		var found diag.List
+		plan, found = certs.Read(nodes)
+		b.errs = append(b.errs, found...)
+		if found.HasErrors() || !b.tlsFits(cfg, nodes[0], plan) || plan.Off {
+			return nil
+		}
+	}
+	for i := range cfg.Addresses {
+		if a := &cfg.Addresses[i]; a.TLS {
+			if plan == nil || len(plan.Files) == 0 && !plan.Internal {
+				b.noCertificate(a)
+				return nil
+			}
+			return b.policy(cfg, nodes[0], plan)
+		}
+	}
+	return nil
+}
+
+func (b *builder) noCertificate(a *config.Address) {
+	if a.Automatic {
+		d := b.errs.Add(a.Range, "automatic-not-built", "%q needs a certificate, and this version cannot have one issued automatically yet", a.Text)
+		d.Help = append(d.Help, "name one with `tls CERT KEY`, or write http://")
+		return
+	}
+	d := b.errs.Add(a.Range, "no-certificate", "%q has no certificate, and no authority would issue one for it", a.Text)
+	d.Help = append(d.Help, "name one with `tls CERT KEY`, or use `tls internal` for development")
+}
+
+// tlsFits reports `tls` where there is nothing to terminate, and `tls off` where
+// there is.
+func (b *builder) tlsFits(cfg *config.Site, n *config.Node, plan *certs.Plan) bool {
+	secured := false
+	for i := range cfg.Addresses {
+		a := &cfg.Addresses[i]
+		secured = secured || a.TLS
+		if plan.Off && a.TLS && strings.Contains(a.Text, "://") {
+			b.errs.Add(n.Range, "tls-conflict", "%q asks for TLS, and `tls off` for none", a.Text)
+			return false
+		}
+	}
+	if secured || plan.Off {
+		return true
+	}
+	d := b.errs.Add(n.Range, "tls-in-clear-site", "no address of this site speaks TLS")
+	if help := "write https:// before the address"; cfg.TCP {
+		d.Help = append(d.Help, "tcp:// passes streams through untouched; to terminate TLS write tls://")
+	} else {
+		d.Help = append(d.Help, help)
+	}
+	return false
+}
+
+// inClear gives a site's addresses as `tls off` makes them: those without a scheme
+// are http, at port 80 where none is written.
+func inClear(in []config.Address) []config.Address {
+	out := append([]config.Address(nil), in...)
+	for i := range out {
+		a := &out[i]
+		if !a.TLS {
+			continue
+		}
+		a.TLS, a.Automatic, a.Scheme = false, false, "http"
+		if !strings.HasSuffix(a.Text, fmt.Sprintf(":%d", a.Port)) {
+			a.Port = 80
+		}
+	}
+	return out
+}
+
+// policy has a source and client authorities lent, and reports what is wrong with
+// them.
+func (b *builder) policy(cfg *config.Site, n *config.Node, plan *certs.Plan) *certs.Policy {
+	source := b.source(cfg, n, plan)
+	if source == nil {
+		return nil
+	}
+	var names []string
+	for i := range cfg.Addresses {
+		if a := &cfg.Addresses[i]; a.TLS {
+			names = append(names, a.Host)
+		}
+	}
+	bad := b.findings(source.Check(names), n.Range, plan.At)
+	s := plan.Settings
+	if plan.Resume {
+		s.Tickets = b.Shared.Tickets
+	}
+	if plan.CA != "" {
+		key := certs.ClientsKey{CA: plan.CA, CRL: plan.CRL}
+		c, err := b.Shared.Clients.Get(b.Tx, key, func() (*certs.Clients, error) {
+			c := certs.NewClients(plan.CA, plan.CRL, b.Log)
+			if !b.Dry {
+				c.Start()
+			}
+			return c, nil
+		})
+		if err != nil {
+			b.fail(n, err)
+			return nil
+		}
+		bad = b.findings(c.Check(), plan.CAAt, nil) || bad
+		s.Clients, s.Trust = c, key.String()
+	}
+	if bad {
+		return nil
+	}
+	s.Certificates = sourceKey(cfg, plan, b.state()).String()
+	if !cfg.TCP {
+		s.Protocols = []string{"http/1.1"}
+	}
+	return certs.NewPolicy(s, source)
+}
+
+// source lends where a site's certificates come from.
+func (b *builder) source(cfg *config.Site, n *config.Node, plan *certs.Plan) certs.Source {
+	s, err := b.Shared.Certs.Get(b.Tx, sourceKey(cfg, plan, b.state()), func() (certs.Source, error) {
+		if plan.Internal {
+			a, err := b.Shared.Authority.Open(b.state(), b.Dry)
+			if err != nil {
+				return nil, err
+			}
+			return &certs.Internal{Authority: a, Hosts: tlsHosts(cfg)}, nil
+		}
+		store := certs.NewStore(plan.Files, plan.OCSP, b.Log)
+		if !b.Dry {
+			store.Start()
+		}
+		return store, nil
+	})
+	if err != nil {
+		f := certs.FindingOf(err)
+		b.findings([]certs.Finding{f}, n.Range, nil)
+		return nil
+	}
+	return s
+}
+
+func tlsHosts(cfg *config.Site) []string {
+	var out []string
+	for i := range cfg.Addresses {
+		if a := &cfg.Addresses[i]; a.TLS {
+			out = append(out, a.Host)
+		}
+	}
+	return out
+}
+
+// sourceKey names a source: equal ones are shared by sites, and kept over reloads.
+func sourceKey(cfg *config.Site, plan *certs.Plan, state string) certs.Key {
+	if plan.Internal {
+		return certs.Key{Kind: "internal", What: fmt.Sprintf("%s %q", state, tlsHosts(cfg))}
+	}
+	return certs.Key{Kind: "files", What: fmt.Sprintf("%q ocsp=%t", plan.Files, plan.OCSP)}
+}
+
+// state gives the state directory.
+func (b *builder) state() string {
+	if n := config.Last(b.cfg.Process, "state"); n != nil && len(n.Args) > 0 {
+		return n.Args[0].Path()
+	}
+	return certs.StateDir()
+}
+
+// findings gives findings their places; true: one of them refuses.
+func (b *builder) findings(list []certs.Finding, at diag.Range, files []diag.Range) (bad bool) {
+	for _, f := range list {
+		r := at
+		if f.File >= 0 && f.File < len(files) {
+			r = files[f.File]
+		}
+		d := b.errs.Add(r, f.Rule, "%s", f.Message)
+		if d.Severity = f.Severity; f.Help != "" {
+			d.Help = append(d.Help, f.Help)
+		}
+		bad = bad || f.Severity == diag.Error
+	}
+	return bad
+}
+
+// listenTLS notes what handshakes at a socket a site's address wants.
+func (b *builder) listenTLS(l *Listener, a *config.Address, p *certs.Policy, stream *StreamSite) {
+	if l.front == nil {
+		l.front = &front{first: p}
+	}
+	f := l.front
+	if err := f.policies.Add(a.Host, p); err != nil {
+		b.errs.Add(a.Range, "duplicate-site", "%v on %s", err, l.Address)
+		return
+	}
+	if stream != nil {
+		if f.streamed = true; f.rest == nil {
+			f.rest = stream
+		}
+		_ = f.streams.Add(a.Host, stream) // what is new among the policies is new here
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/loadstar-lb/loadstar/dsl/check"
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -95,7 +96,7 @@ func tidy(list diag.List, file string) diag.List {
 			}
 		}
 	}
-	list = append(own, others...)
+	list = slices.Concat(own, others)
 	if len(list) <= MaxShown {
 		return list
 	}

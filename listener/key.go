@@ -136,7 +136,7 @@ func (k Key) backlog(l net.Listener) error {
 func clearStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return nil //nolint:nilerror // bind will say what is wrong, if anything
+		return nil //nolint:nilerr // bind will say what is wrong, if anything
 	}
 	if info.Mode()&os.ModeSocket == 0 {
 		return errors.New("a file that is no socket is in the way")

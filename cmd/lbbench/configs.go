@@ -65,6 +65,7 @@ frontend web
 	default_backend web
 
 backend web
+	option forwardfor
 	server origin 127.0.0.1:%[3]d
 
 listen streams

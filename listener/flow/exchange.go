@@ -49,14 +49,11 @@ func (r *Request) HostOf(authority []byte) []byte {
 		h = h[:i]
 	}
 	h = bytes.TrimSuffix(h, []byte("."))
-	for i, c := range h {
-		if 'A' <= c && c <= 'Z' {
-			r.target.host = append(r.target.host[:0], h...)
-			h = r.target.host
-			for ; i < len(h); i++ {
-				h[i] = lower(h[i])
-			}
-			break
+	if bytes.ContainsFunc(h, upper) {
+		r.target.host = append(r.target.host[:0], h...)
+		h = r.target.host
+		for i := range h {
+			h[i] = lower(h[i])
 		}
 	}
 	return h

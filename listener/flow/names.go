@@ -131,6 +131,8 @@ func EqualFold[A, B ~string | ~[]byte](a A, b B) bool {
 	return true
 }
 
+func upper(c rune) bool { return 'A' <= c && c <= 'Z' }
+
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c | 0x20

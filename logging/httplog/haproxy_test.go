@@ -226,7 +226,7 @@ func startHAProxy(t *testing.T) *haproxy {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		files, h.ports = append(files, f), append(h.ports, l.Addr().(*net.TCPAddr)) //nolint:errcheck // a TCP listener's
+		files, h.ports = append(files, f), append(h.ports, l.Addr().(*net.TCPAddr)) // a TCP listener's
 	}
 	origin := listen(t)
 	go serveOrigin(origin)

@@ -255,7 +255,8 @@ func BenchmarkRoutes(b *testing.B) {
 		for _, n := range []int{10, 10000} {
 			b.Run(kind[0]+"/"+strings.ReplaceAll(kind[1], "/", "")+"/"+strconv.Itoa(n), func(b *testing.B) {
 				c := NewChain(manyRoutes(b, n, kind[0], kind[1]))
-				host, target := strings.TrimPrefix(kind[1], "/"), kind[2]
+				var host string
+				target := kind[2]
 				if kind[0] == "host" {
 					host = strings.Replace(fmt.Sprintf(kind[1], n-1), "*", "www", 1)
 				} else {

@@ -31,7 +31,7 @@ func errInternal(err error) *flow.Error {
 
 // Fail answers with the status and page of an error that a handler returned.
 func (p *ErrorPages) Fail(x *flow.Exchange, err error) {
-	e, ok := err.(*flow.Error) //nolint:errorlint // the common case, without reflection
+	e, ok := err.(*flow.Error) // the common case, without reflection
 	if !ok && !errors.As(err, &e) {
 		e = errInternal(err)
 	}

@@ -102,9 +102,10 @@ func TestProtectedPrefix(t *testing.T) {
 	for range 10000 {
 		target := disguise(r)
 		steps := []flow.Handler{nil, strip, keep, add}[r.IntN(4)]
-		if steps == strip {
+		switch steps {
+		case strip:
 			target = escapeSome(r, "/api") + target
-		} else if steps == add {
+		case add:
 			target = strings.TrimPrefix(target, "/admin")
 		}
 		var x flow.Exchange

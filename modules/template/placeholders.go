@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 	"time"
@@ -127,10 +128,8 @@ func appendPort(b []byte, a netip.AddrPort) []byte {
 
 // appendHost gives an IPv6 literal the brackets back that it needs in URLs.
 func appendHost(b, host []byte) []byte {
-	for _, c := range host {
-		if c == ':' {
-			return append(append(append(b, '['), host...), ']')
-		}
+	if bytes.IndexByte(host, ':') >= 0 {
+		return append(append(append(b, '['), host...), ']')
 	}
 	return append(b, host...)
 }

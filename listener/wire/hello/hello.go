@@ -149,7 +149,7 @@ func clientHello(msg []byte) (h Hello, ok bool) {
 // extension reads one extension; false for one that is malformed or stands twice
 // (RFC 8446 §4.2), on which two readers could disagree.
 func (h *Hello) extension(kind uint16, data *reader, seen *[3]bool) bool {
-	i := 0
+	var i int
 	switch kind {
 	case extServerName:
 		i = 0

@@ -49,7 +49,7 @@ func (r *Request) HostOf(authority []byte) []byte {
 		h = h[:i]
 	}
 	h = bytes.TrimSuffix(h, []byte("."))
-	if bytes.ContainsFunc(h, upper) {
+	if hasUpper(h) {
 		r.target.host = append(r.target.host[:0], h...)
 		h = r.target.host
 		for i := range h {

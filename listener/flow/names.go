@@ -131,7 +131,14 @@ func EqualFold[A, B ~string | ~[]byte](a A, b B) bool {
 	return true
 }
 
-func upper(c rune) bool { return 'A' <= c && c <= 'Z' }
+func hasUpper(p []byte) bool {
+	for _, c := range p {
+		if 'A' <= c && c <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
 
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

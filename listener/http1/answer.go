@@ -19,7 +19,6 @@ type answer struct {
 	nobody  bool // the body is not to be sent (HEAD, 204, 304)
 	keep    bool // the connection goes on afterwards
 	err     error
-	pieces  net.Buffers
 }
 
 func (a *answer) begin() {

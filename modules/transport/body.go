@@ -146,7 +146,7 @@ func (b *body) Close() error {
 			reuse = reuse && !c.pump.short
 		default:
 			reuse = false
-			c.stopPump(b.x)
+			_ = c.stopPump(b.x) // the answer is whole: how the request ended no longer matters
 		}
 	}
 	if b.big != nil {
@@ -183,7 +183,7 @@ func (b *body) Upgraded() (flow.Stream, []byte) {
 	c := b.c
 	b.c = nil
 	early := append([]byte(nil), c.buf[c.r:c.w]...)
-	c.stopPump(b.x)
+	_ = c.stopPump(b.x) // a tunnel shows by itself whether it works
 	b.x.Record.Own()
 	_ = c.SetDeadline(time.Time{})
 	w := c.work

@@ -25,8 +25,9 @@ type body struct {
 	until   int64       // when draining ends, 0 otherwise
 	done    atomic.Bool // everything was taken from the connection
 	big     *[bodyBuffer]byte
-	br, bw  int // unread stretch of big
-	start   int // of the body in the session's buffer
+	br, bw  int  // unread stretch of big
+	far     bool // some of it went beyond the session's buffer
+	start   int  // of the body in the session's buffer
 	length  int64
 }
 
@@ -39,7 +40,7 @@ func (b *body) begin(c *conn, _ *wire.Head, length int64) {
 	b.closed.Store(false)
 	b.broken.Store(false)
 	b.done.Store(length == 0)
-	b.br, b.bw = 0, 0
+	b.br, b.bw, b.far = 0, 0, false
 	if b.length = length; c != nil {
 		b.start = c.s.r
 	}
@@ -58,19 +59,28 @@ func (b *body) Ready() bool {
 }
 
 // Rewind starts the body over, so that the request can be repeated; false if
-// part of it is no longer there.
+// part of it is no longer there. Nobody must be reading it.
 func (b *body) Rewind() bool {
 	if b.length == 0 {
 		return true
 	}
-	if b.c == nil || b.big != nil || b.closed.Load() {
+	if b.c == nil || b.far || b.broken.Load() {
 		return false
 	}
+	b.reopen()
 	b.c.s.r = b.start
 	b.remain, b.err = b.length, nil
 	b.chunks.Reset()
 	b.done.Store(false)
 	return true
+}
+
+// reopen takes Close back: what it left is a deadline that has passed.
+func (b *body) reopen() {
+	if b.closed.Swap(false) {
+		b.c.deadline = 0
+		_ = b.c.fc.SetReadDeadline(time.Time{})
+	}
 }
 
 // Next gives the next stretch of the body.
@@ -204,6 +214,7 @@ func (b *body) fill() error {
 	}
 	n, err := b.c.fc.Read(limit)
 	if n > 0 {
+		b.far = true
 		b.bw += n
 		b.c.s.in += int64(n)
 		return nil
@@ -256,7 +267,7 @@ func (b *body) gather() error {
 			b.big = bodyBuffers.Get().(*[bodyBuffer]byte)
 		}
 		s := b.c.s
-		b.br, b.bw = 0, copy(b.big[:], s.buf[s.r:s.w])
+		b.br, b.bw, b.far = 0, copy(b.big[:], s.buf[s.r:s.w]), true
 		s.r = s.w
 	} else if b.br > 0 {
 		b.bw = copy(b.big[:], b.big[b.br:b.bw])

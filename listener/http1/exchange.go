@@ -145,10 +145,7 @@ func (c *conn) endExchange() {
 	s := c.s
 	b := &s.body
 	c.served++
-	if b.closed.Swap(false) { // Close left a deadline that has passed
-		c.deadline = 0
-		_ = c.fc.SetReadDeadline(time.Time{})
-	}
+	b.reopen()
 	switch {
 	case !s.answer.keep || s.x.Aborted():
 		c.done = true

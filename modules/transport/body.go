@@ -140,14 +140,9 @@ func (b *body) Close() error {
 	}
 	b.c = nil
 	reuse := b.err == io.EOF && !c.short && c.hd.KeepsAlive() && b.framing != wire.FrameClose && b.br == b.bw && c.r == c.w
-	if c.pump != nil {
-		select {
-		case <-c.pump.done:
-			reuse = reuse && !c.pump.short
-		default:
-			reuse = false
-			_ = c.stopPump(b.x) // the answer is whole: how the request ended no longer matters
-		}
+	if c.pump != nil && !(reuse && c.pump.settled()) {
+		reuse = false
+		_ = c.stopPump(b.x) // the answer is whole: how the request ended no longer matters
 	}
 	if b.big != nil {
 		relayBuffers.Put(b.big)

@@ -36,8 +36,9 @@ type work struct {
 	out     []byte // the head
 	view    []byte // body bytes that go with it
 	sent    bool
-	rest    int  // of out and view, not taken by the socket
-	short   bool // the server stopped reading before the request's end
+	rest    int   // of out and view, not taken by the socket
+	short   bool  // the server stopped reading before the request's end
+	left    int64 // of a request body with a length, to be written
 	stall   time.Duration
 	buf     []byte
 	r, w    int

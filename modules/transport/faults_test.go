@@ -200,12 +200,12 @@ func TestSlowBulkBody(t *testing.T) {
 		reads(br)
 		says(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", n*len(piece)))
 		for range n {
-			time.Sleep(40 * time.Millisecond) // longer, all together, than either timeout
+			time.Sleep(50 * time.Millisecond) // longer, all together, than either timeout
 			says(c, piece)
 		}
 		lasts(c, br)
-	}), timeoutsOf(400*time.Millisecond))
-	stalls(p, 400*time.Millisecond)
+	}), timeoutsOf(time.Second))
+	stalls(p, time.Second)
 	p.dial(t).send(get).want(200, strings.Repeat(piece, n))
 	p.idles(t, 1)
 }

@@ -196,6 +196,10 @@ func (c *conn) answered(x *flow.Exchange, s *upstream.Server) {
 func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 	var fault *flow.Error
 	var syntax *wire.SyntaxError
+	acked := int64(-1)
+	if c.w == 0 {
+		acked = sock.Acked(c.raw) // while there is a socket to ask
+	}
 	pumped := c.stopPump(x)
 	switch {
 	case pumped != nil:
@@ -209,7 +213,7 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server closed before its answer", Err: err, Begun: true}
 		if c.w == 0 {
 			fault.Cause, fault.Empty = "empty answer", true
-			fault.Begun = !c.unseen(before)
+			fault.Begun = c.written > before && (acked < 0 || acked > before+1)
 			fault.Stale = c.used && (!fault.Begun || Repeatable(x.Req.Method))
 		}
 	}
@@ -218,15 +222,4 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = 0, nil, -1
 	x.Resp.Header.Reset(nil)
 	return fault
-}
-
-// unseen reports whether no server can have seen any of the request: nothing
-// was written, or nothing of it was acknowledged. (A connection's count of
-// acknowledged bytes includes one for its SYN.)
-func (c *conn) unseen(before int64) bool {
-	if c.written == before {
-		return true
-	}
-	acked := sock.Acked(c.raw)
-	return acked >= 0 && acked <= before+1
 }

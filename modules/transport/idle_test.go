@@ -162,6 +162,27 @@ func TestStaleWithBody(t *testing.T) {
 	}
 }
 
+// Nor is a body that has not come yet: what waited for it on the stale connection
+// lets go of it, and the next connection gets it.
+func TestStaleBeforeBody(t *testing.T) {
+	permitted := true
+	p, o, drop := dropped(t, func(c *net.TCPConn) { permitted = vanish(c) == nil })
+	c := p.dial(t)
+	for range 20 {
+		c.send(get).want(200, "hello")
+		p.idles(t, 1)
+		if drop(); !permitted {
+			t.Skip("not permitted")
+		}
+		before := o.accepted.Load()
+		c.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n")
+		until(t, "the next connection", func() bool { return o.accepted.Load() > before })
+		c.send(strings.Repeat("b", 10000)).want(200, "hello")
+		p.idles(t, 1)
+		drop()
+	}
+}
+
 // The connection that was used last is used next, and no more than max are kept.
 func TestIdleOrderAndLimit(t *testing.T) {
 	i := NewIdle(2)

@@ -24,6 +24,7 @@ type pump struct {
 	mu       sync.Mutex
 	headSeen bool // the answer is there: its timeout no longer runs
 	expects  bool // the server is given expectLimit to speak
+	ending   bool // the last of the request is being written
 	sent     bool // the request is sent: the answer's timeout runs
 	until    int64
 }
@@ -33,6 +34,39 @@ func (p *pump) answered() {
 	p.headSeen = true
 	p.mu.Unlock()
 }
+
+// ends notes that nothing is waited for any more but the last write.
+func (p *pump) ends() {
+	p.mu.Lock()
+	p.ending = true
+	p.mu.Unlock()
+}
+
+// settled reports whether the pump is done with the whole request. One that is
+// about to be is waited for: a server can have answered the last byte before
+// the goroutine that wrote it runs again.
+func (p *pump) settled() bool {
+	p.mu.Lock()
+	ending := p.ending
+	p.mu.Unlock()
+	if ending {
+		t := time.NewTimer(lastWrite)
+		defer t.Stop()
+		select {
+		case <-p.done:
+		case <-t.C:
+		}
+	}
+	select {
+	case <-p.done:
+		return !p.short
+	default:
+		return false
+	}
+}
+
+// lastWrite bounds the wait for a write whose bytes were already answered.
+const lastWrite = 100 * time.Millisecond
 
 func (p *pump) seen() bool {
 	p.mu.Lock()
@@ -75,6 +109,7 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 	}
 	// From here on everything is written at once, in order.
 	c.sent = true
+	c.left = max(r.ContentLength, 0) - int64(len(c.view))
 	if err := c.writeAll(c.out); err != nil {
 		return c.unheard(err)
 	}
@@ -163,6 +198,7 @@ func (c *conn) pumpOne(x *flow.Exchange) (last bool, err error) {
 	v, err := x.Req.Body.Next()
 	if err == io.EOF {
 		if chunked {
+			c.ends(0)
 			err = c.writeAll(wire.AppendLastChunk(nil, x.Req.Body.Trailer()))
 		} else {
 			err = nil
@@ -178,10 +214,21 @@ func (c *conn) pumpOne(x *flow.Exchange) (last bool, err error) {
 			return false, err
 		}
 	}
+	if !chunked {
+		c.ends(len(v))
+	}
 	if err := c.writeAll(v); err != nil || !chunked {
 		return false, err
 	}
 	return false, c.writeAll(crlf)
+}
+
+// ends takes n bytes off what is left of a body with a length, and tells the
+// pump when they are the last; 0 bytes are the end of a chunked one.
+func (c *conn) ends(n int) {
+	if c.left -= int64(n); c.left <= 0 && c.pump != nil {
+		c.pump.ends()
+	}
 }
 
 var crlf = []byte("\r\n")

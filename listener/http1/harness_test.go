@@ -90,11 +90,20 @@ func serve(t testing.TB, plain bool, b *flow.Binding) *host {
 func (h *host) one(nc net.Conn, plain bool) {
 	fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &h.source}
 	if plain {
-		fc.Socket = nc.(*net.TCPConn)
+		fc.Socket, fc.Parks = nc.(*net.TCPConn), true
 	} else {
 		fc.Conn = layered{nc}
 	}
+	h.stretch(fc, func() { Server{}.ServeConn(fc) })
+}
+
+// stretch serves until the connection is done, or parked.
+func (h *host) stretch(fc *flow.Conn, f func()) {
 	defer func() {
+		if next := fc.Unpark(); next != nil {
+			h.wg.Go(func() { h.stretch(fc, next) })
+			return
+		}
 		_ = recover() // as the accept loop does
 		fc.Unpin()
 		_ = fc.Close()
@@ -103,7 +112,7 @@ func (h *host) one(nc net.Conn, plain bool) {
 		default:
 		}
 	}()
-	Server{}.ServeConn(fc)
+	f()
 }
 
 // client is a raw client.

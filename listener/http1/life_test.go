@@ -50,6 +50,29 @@ func TestGenerations(t *testing.T) {
 	})
 }
 
+// A connection that was parked goes on, as often as it is, also when it is given
+// half a request, and its end is seen.
+func TestParked(t *testing.T) {
+	modes(t, func(t *testing.T, plain bool) {
+		h := serve(t, plain, binding(paths, testLimits))
+		c := h.dial(t)
+		for range 3 {
+			c.stays()
+			time.Sleep(time.Duration(5 * peek)) // long enough to be parked
+		}
+		c.send("GET /par")
+		time.Sleep(time.Duration(5 * peek))
+		c.send("ked HTTP/1.1\r\nHost: a\r\n\r\n").want(200, "/parked")
+		time.Sleep(time.Duration(5 * peek))
+		_ = c.CloseWrite()
+		c.ends()
+		<-h.served
+		if n := h.source.Load().Generation.Holders(); n != 1 {
+			t.Errorf("%d holders of the generation, want its maker", n)
+		}
+	})
+}
+
 // ends collects what is logged, as a logger would: at the end, and at once.
 type ends struct {
 	mu   sync.Mutex

@@ -449,6 +449,9 @@ func TestSlowReaders(t *testing.T) {
 			t.Errorf("writing to a client that does not read: %v", err)
 		}
 		<-h.served
+		l.Stall = guardTime
+		b := h.source.Load()
+		h.source.Store(binding(b.Server, l))
 		c = h.dial(t)
 		r := c.send(req("/")).answer("GET")
 		if err := <-errs; err != nil || r.err != nil || len(r.body) != 64<<20 {

@@ -271,11 +271,20 @@ func (c *conn) lingerClose() {
 	_ = c.fc.SetReadDeadline(time.Now().Add(min(c.limits.Drain, 2*time.Second)))
 	buf := bodyBuffers.Get().(*[bodyBuffer]byte)
 	defer bodyBuffers.Put(buf)
-	for left := 1 << 20; left > 0; {
+	for left := lingerFast; ; {
 		n, err := c.fc.Read(buf[:])
 		if err != nil {
 			return
 		}
-		left -= n
+		if left -= n; left < 0 { // a client that pours must not keep us busy
+			time.Sleep(lingerPause)
+		}
 	}
 }
+
+// What comes while a connection lingers is read fast at first, then in small
+// sips: closing for its amount would reset a fast client before it has read.
+const (
+	lingerFast  = 1 << 20
+	lingerPause = 10 * time.Millisecond
+)

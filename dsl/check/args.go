@@ -87,6 +87,17 @@ func (r *reader) misspelt(f *frame, a *spec.Arg, w word) bool {
 	return false
 }
 
+// takeValues is takeWords for values.
+func (c *checker) takeValues(n int) []config.Value {
+	const slab = 256
+	if n > len(c.valueSlab) {
+		c.valueSlab = make([]config.Value, max(n, slab))
+	}
+	taken := c.valueSlab[:0:n]
+	c.valueSlab = c.valueSlab[n:]
+	return taken
+}
+
 func required(specs []spec.Arg) int {
 	n := 0
 	for i := range specs {
@@ -105,7 +116,7 @@ func (r *reader) args(f *frame) {
 	}
 	p := r.plan(f, specs)
 	given := 0 // arguments up to the last one that was written or has a default
-	values := make([]config.Value, 0, max(len(specs), p.used))
+	values := r.c.takeValues(max(len(specs), p.used))
 	for k := range min(len(specs), len(p.takes)) {
 		a := &specs[k]
 		taken := r.words[r.i : r.i+p.takes[k]]

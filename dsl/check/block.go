@@ -123,6 +123,17 @@ func (c *checker) finishOptions(f *frame, options []spec.Word) {
 	}
 }
 
+// defaultCount is how many nodes fillDefaults may add.
+func (c *checker) defaultCount(where spec.Where) int {
+	n := 0
+	for i := range c.opt.Vocabulary.Directives {
+		if w := &c.opt.Vocabulary.Directives[i]; w.Default != "" && w.In&where != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // fillDefaults adds the directives that are absent and have a default.
 func (c *checker) fillDefaults(body *[]config.Node, where spec.Where, at diag.Range) {
 	for i := range c.opt.Vocabulary.Directives {

@@ -70,6 +70,8 @@ type checker struct {
 	filled     int  // by substitution so far
 	exhausted  bool // one of the bounds is passed: nothing more is expanded
 	broken     bool
+	wordSlab   []word         // see takeWords
+	valueSlab  []config.Value // see takeValues
 
 	pools       map[string]*poolEntry
 	poolNames   []string // in the order of the file

@@ -100,12 +100,24 @@ func (c *checker) statement(s *syntax.Statement, o *origin) stmt {
 		st.rng = s.Block.Open
 		return st
 	}
-	st.words = make([]word, 0, len(s.Words))
+	st.words = c.takeWords(len(s.Words))
 	for i := range s.Words {
 		st.words = c.substitute(st.words, &s.Words[i], o)
 	}
 	st.rng.End = s.Words[len(s.Words)-1].Range.End
 	return st
+}
+
+// takeWords gives an empty list of words with room for n: one allocation
+// serves many lines.
+func (c *checker) takeWords(n int) []word {
+	const slab = 256
+	if n > len(c.wordSlab) {
+		c.wordSlab = make([]word, max(n, slab))
+	}
+	taken := c.wordSlab[:0:n]
+	c.wordSlab = c.wordSlab[n:]
+	return taken
 }
 
 // tooMany counts statements, so that snippets which import each other twice

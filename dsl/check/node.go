@@ -103,25 +103,33 @@ func (f *frame) usage() string {
 
 // node checks one statement against its word.
 func (c *checker) node(st stmt, w *spec.Word, sc scope) config.Node {
-	n := config.Node{Word: w.Name, Range: st.rng}
+	var n config.Node
+	c.nodeInto(&n, st, w, sc)
+	return n
+}
+
+// nodeInto is node, with the result where it is to stay: nodes are large.
+func (c *checker) nodeInto(n *config.Node, st stmt, w *spec.Word, sc scope) {
+	n.Word, n.Range = w.Name, st.rng
 	if len(st.words) > 0 {
 		n.Range.End = st.words[len(st.words)-1].rng.End
 		if n.Range.File != st.words[len(st.words)-1].rng.File || n.Range.End.Offset < n.Range.Start.Offset {
 			n.Range.End = st.rng.End // the last word is an argument of a snippet
 		}
 	}
-	f := &frame{word: w, node: &n, at: st.name().place}
 	r := &reader{c: c, words: st.words[1:], sc: sc}
+	f := &r.first
+	*f = frame{word: w, node: n, at: st.words[0].place}
 	r.read(f)
 	r.leftover(f)
 	c.block(st, f, sc)
 	c.finish(f)
-	return n
 }
 
 // reader reads the words of one line behind the directive.
 type reader struct {
 	c     *checker
+	first frame // of the directive itself
 	words []word
 	i     int
 	sc    scope

@@ -59,8 +59,9 @@ func (c *checker) definePool(name word) {
 
 // finishPool checks what concerns the servers of one pool together.
 func (c *checker) finishPool(body *[]config.Node, at place) {
-	first := map[string]diag.Range{}
-	for _, n := range config.Find(*body, serverWord) {
+	servers := config.Find(*body, serverWord)
+	first := make(map[string]diag.Range, len(servers))
+	for _, n := range servers {
 		name := n.Text(0)
 		r := n.Range
 		if len(n.Args) > 0 {
@@ -98,6 +99,7 @@ func (c *checker) inlinePool(addrs []word, sc scope) config.Pool {
 	c.inlineCount[sc.site.Name]++
 	name := sc.site.Name + "#" + strconv.Itoa(c.inlineCount[sc.site.Name])
 	p := config.Pool{Name: name, Inline: true, Range: addrs[0].rng}
+	p.Body = make([]config.Node, 0, len(addrs)+c.defaultCount(spec.InPool))
 	server := c.opt.Vocabulary.Directive(spec.InPool, serverWord)
 	for i, a := range addrs {
 		if server == nil {

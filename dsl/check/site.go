@@ -129,8 +129,8 @@ func (c *checker) body(in []stmt, sc scope) []config.Node {
 	if sc.site != nil {
 		sc.names = c.defineMatchers(in, up)
 	}
-	out := make([]config.Node, 0, len(in))
-	seen := map[string]place{}
+	out := make([]config.Node, 0, len(in)+c.defaultCount(sc.where))
+	var seen firsts
 	for _, st := range in {
 		if sc.site != nil && isMatcherName(st.name()) {
 			continue // defined above
@@ -140,18 +140,39 @@ func (c *checker) body(in []stmt, sc scope) []config.Node {
 			continue
 		}
 		if !w.Repeat && !w.Matcher {
-			if first, ok := seen[w.Name]; ok {
+			if first, ok := seen.of(w, st.place); !ok {
 				c.twice(st, w, first)
 				continue
 			}
-			seen[w.Name] = st.place
 		}
-		out = append(out, c.node(st, w, sc))
+		out = append(out, config.Node{})
+		c.nodeInto(&out[len(out)-1], st, w, sc)
 	}
 	if sc.site != nil {
 		c.keepMatchers(sc, up)
 	}
 	return out
+}
+
+// firsts are the words of a block that may stand there once, and their places;
+// they are no more than the vocabulary has, so that a list serves.
+type firsts []struct {
+	word *spec.Word
+	at   place
+}
+
+// of notes the place of a word, or gives the one that it had before.
+func (f *firsts) of(w *spec.Word, at place) (place, bool) {
+	for i := range *f {
+		if (*f)[i].word.Name == w.Name {
+			return (*f)[i].at, false
+		}
+	}
+	*f = append(*f, struct {
+		word *spec.Word
+		at   place
+	}{w, at})
+	return at, true
 }
 
 // twice reports a directive or an option that may be given only once.

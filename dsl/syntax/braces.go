@@ -130,9 +130,8 @@ func (s *scanner) closeBlock(t lexer.Token) {
 		s.errorf(s.span(t), "syntax", "this `}` closes nothing")
 		return
 	}
-	top := b.open[len(b.open)-1]
-	if b.suspect == nil && t.Pos.Column < top.column {
-		b.suspect = &top
+	if top := &b.open[len(b.open)-1]; b.suspect == nil && t.Pos.Column < top.column {
+		b.suspect = new(*top)
 	}
 	b.open = b.open[:len(b.open)-1]
 	t.Type = tokenClose
@@ -146,8 +145,8 @@ func (s *scanner) suspectFrom(column int) {
 	if b.suspect != nil || b.skip > 0 || len(b.open) == 0 {
 		return
 	}
-	if top := b.open[len(b.open)-1]; column <= top.column {
-		b.suspect = &top
+	if top := &b.open[len(b.open)-1]; column <= top.column {
+		b.suspect = new(*top)
 	}
 }
 

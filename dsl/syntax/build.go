@@ -11,6 +11,38 @@ import (
 type builder struct {
 	file     *File
 	comments []Comment // those not yet hung
+
+	// What is left of the last slabs: a file has many small lines, and an
+	// allocation for each list of words and each statement would be felt.
+	wordSlab      []Word
+	statementSlab []Statement
+	slab          int // words in the last slab: they grow with the file
+}
+
+// The sizes of slabs, in words.
+const (
+	firstSlab = 16
+	maxSlab   = 512
+)
+
+// takeWords gives n empty words.
+func (b *builder) takeWords(n int) []Word {
+	if n > len(b.wordSlab) {
+		b.slab = min(max(firstSlab, 2*b.slab), maxSlab)
+		b.wordSlab = make([]Word, max(n, b.slab))
+	}
+	taken := b.wordSlab[:n:n]
+	b.wordSlab = b.wordSlab[n:]
+	return taken
+}
+
+func (b *builder) takeStatement() *Statement {
+	if len(b.statementSlab) == 0 {
+		b.statementSlab = make([]Statement, max(b.slab, firstSlab)/4)
+	}
+	taken := &b.statementSlab[0]
+	b.statementSlab = b.statementSlab[1:]
+	return taken
 }
 
 // lines makes statements of lines up to a place; above is the line number that
@@ -52,7 +84,7 @@ func (b *builder) behind(end lexer.Token) *Comment {
 }
 
 func (b *builder) statement(n *lineNode, above *int) *Statement {
-	st := &Statement{}
+	st := b.takeStatement()
 	start := fromPosition(n.Tokens[0].Pos)
 	if len(b.comments) > 0 {
 		st.Leading = b.leading(start.Offset, above)
@@ -91,7 +123,7 @@ func (b *builder) words(tokens []lexer.Token) []Word {
 	if len(tokens) == 0 {
 		return nil
 	}
-	words := make([]Word, len(tokens))
+	words := b.takeWords(len(tokens))
 	for i, t := range tokens {
 		q := quoteOf(t.Value)
 		words[i] = Word{Text: unquote(t.Value, q), Raw: t.Value, Quote: q, Range: b.span(t)}

@@ -25,31 +25,37 @@ func Parse(file string, src []byte) (*File, diag.List) {
 		f.Broken = true
 		return f, s.errs
 	}
-	lines, err := s.lines()
+	b := builder{file: f}
+	err := s.build(&b)
 	f.Broken = s.broken
 	if err != nil { // a fault of ours: say so rather than lose a line in silence
 		f.Broken = true
 		s.errorf(diag.Range{File: file}, "syntax", "%v", err)
 	}
-	b := builder{file: f, comments: s.comments}
-	f.Statements, f.Tail = b.lines(lines, diag.Pos{Offset: len(f.Src) + 1}, 0)
 	s.errs.Sort()
 	return f, s.errs
 }
 
-// lines reads the whole file, a portion at a time.
-func (s *scanner) lines() ([]*lineNode, error) {
-	var lines []*lineNode
+// build reads the whole file, a portion at a time: the tokens and the nodes of
+// the grammar are garbage before the next portion, so that they cost little
+// to collect.
+func (s *scanner) build(b *builder) error {
+	above := 0
 	for !s.done() {
 		peeking, err := lexer.Upgrade(s)
 		if err != nil {
-			return lines, err
+			return err
 		}
 		part, err := grammar.ParseFromLexer(peeking)
 		if err != nil {
-			return lines, err
+			return err
 		}
-		lines = append(lines, part.Lines...)
+		b.comments = s.comments
+		for _, n := range part.Lines {
+			b.file.Statements = append(b.file.Statements, b.statement(n, &above))
+		}
+		s.comments = b.comments
 	}
-	return lines, nil
+	b.file.Tail = b.leading(len(b.file.Src)+1, &above)
+	return nil
 }

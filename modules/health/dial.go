@@ -19,6 +19,7 @@ type session struct {
 	net.Conn
 	in   *bufio.Reader
 	stop func() bool
+	left bool // a goodbye was said: it must not be lost
 }
 
 // open connects. The deadline bounds the session; cancelling the context, at a
@@ -44,23 +45,22 @@ func (s *session) secure(ctx context.Context, cfg *tls.Config) (*tls.Conn, error
 	return c, nil
 }
 
-// Close ends the session with a reset: no state stays behind on either side,
-// and nothing that the server still sends is waited for.
+// Close ends the session with a reset, unless a goodbye was said: no state stays
+// behind on either side, and nothing that the server still sends is waited for.
 func (s *session) Close() error {
 	s.stop()
 	c := s.Conn
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	linger(c)
+	if tc, ok := c.(*net.TCPConn); ok && !s.left {
+		_ = tc.SetLinger(0)
+	}
 	return c.Close()
 }
 
-func linger(c net.Conn) {
-	if tc, ok := c.(*net.TCPConn); ok {
-		_ = tc.SetLinger(0)
-	}
-}
+// goodbye writes the last words of a protocol.
+func (s *session) goodbye(text string) { s.left = s.say(text) == nil }
 
 // say writes a text.
 func (s *session) say(text string) error {

@@ -54,7 +54,7 @@ func (ldapProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		message, _, _ := berElement(text, 0x04)
 		return failed("Layer7 wrong status", int(code[0]), string(message))
 	}
-	_ = s.say(ldapUnbind)
+	s.goodbye(ldapUnbind)
 	return passed("Layer7 check passed", 0, "Success"), nil
 }
 

@@ -102,3 +102,33 @@ func TestCadence(t *testing.T) {
 		}
 	}
 }
+
+// The initial states, and what the first results make of them.
+func TestInitialStates(t *testing.T) {
+	for _, c := range []struct {
+		initial Initial
+		start   upstream.Verdict
+		results string
+		want    string
+	}{
+		{InitialUp, upstream.Up, "-", "D"},
+		{InitialUp, upstream.Up, "+--", "UUU"},
+		{InitialDown, upstream.Down, "+", "U"},
+		{InitialDown, upstream.Down, "-++", "DDU"},
+		{FullyUp, upstream.Up, "---", "UUD"},
+		{FullyDown, upstream.Down, "++", "DU"},
+	} {
+		m := NewMachine(2, 3)
+		m.Begin(c.initial)
+		if m.Verdict() != c.start {
+			t.Errorf("%d starts %s", c.initial, m.Verdict())
+		}
+		got := ""
+		for _, r := range c.results {
+			got += m.Note(r == '+').String()[:1]
+		}
+		if got != c.want {
+			t.Errorf("%d %s: %s, want %s", c.initial, c.results, got, c.want)
+		}
+	}
+}

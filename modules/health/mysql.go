@@ -83,7 +83,7 @@ func (p *mysqlProbe) login(ctx context.Context, s *session, seq byte, version st
 	case len(answer) == 0 || answer[0] != 0:
 		return failed("Layer7 invalid response", 0, "unexpected answer to the login")
 	}
-	_ = s.send(0, []byte{1}) // COM_QUIT
+	s.goodbye("\x01\x00\x00\x00\x01") // COM_QUIT
 	return passed("Layer7 check passed", 0, "MySQL server is ok, version "+version), nil
 }
 

@@ -48,6 +48,13 @@ func newPgsql(n *config.Node) (Probe, error) {
 	return &pgsqlProbe{b}, nil
 }
 
+// Bounds of the answer: its size, as libpq bounds it for authentication, and the
+// last of the ways to authenticate (SASLFinal).
+const (
+	maxPgsql     = 2000
+	maxPgsqlAuth = 12
+)
+
 func (p *pgsqlProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 	s, err := open(ctx, t)
 	if err != nil {
@@ -62,7 +69,7 @@ func (p *pgsqlProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		return answerFailed(ctx, "Layer7", err)
 	}
 	size := binary.BigEndian.Uint32(head[1:])
-	if head[0] != 'R' && head[0] != 'E' && head[0] != 'v' || size < 4+1 || size > maxAnswer {
+	if head[0] != 'R' && head[0] != 'E' || size < 8 || size > maxPgsql {
 		return failed("Layer7 invalid response", 0, fmt.Sprintf("%q", head))
 	}
 	body, err := s.bytes(int(size) - 4)
@@ -72,7 +79,10 @@ func (p *pgsqlProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 	if head[0] == 'E' {
 		return pgsqlError(body)
 	}
-	_ = s.say("X\x00\x00\x00\x04") // Terminate
+	if how := binary.BigEndian.Uint32(body); how > maxPgsqlAuth {
+		return failed("Layer7 invalid response", 0, fmt.Sprintf("unknown authentication %d", how))
+	}
+	s.goodbye("X\x00\x00\x00\x04") // Terminate
 	return passed("Layer7 check passed", 0, "PostgreSQL server is ok"), nil
 }
 

@@ -52,9 +52,8 @@ func (p *smtpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		return failed("Layer7 wrong status", code, text)
 	}
 	// The answer to QUIT is waited for, but says nothing of the server's health.
-	if s.say("QUIT\r\n") == nil {
-		_, _, _ = s.reply()
-	}
+	s.goodbye("QUIT\r\n")
+	_, _, _ = s.reply()
 	return passed("Layer7 check passed", code, text), nil
 }
 

@@ -164,12 +164,17 @@ func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
 
 // exclusive are forms that the vocabulary allows and the module refuses.
 var exclusive = map[string]string{
-	"error shortest":           "a body or a file is needed",
-	"error longest":            "a body, or a file",
-	"health track shortest":    "a server that is tracked is another one",
-	"health track longest":     "a server that is tracked is another one",
-	"header request shortest":  "only a deletion needs no value",
-	"header response shortest": "only a deletion needs no value",
+	"balance hash longest":      "map, consistent and maglev exclude each other",
+	"balance header longest":    "the same",
+	"balance source longest":    "the same",
+	"balance uri longest":       "the same",
+	"balance url_param longest": "the same",
+	"error shortest":            "a body or a file is needed",
+	"error longest":             "a body, or a file",
+	"health track shortest":     "a server that is tracked is another one",
+	"health track longest":      "a server that is tracked is another one",
+	"header request shortest":   "only a deletion needs no value",
+	"header response shortest":  "only a deletion needs no value",
 }
 
 func TestEveryDirectiveBuilds(t *testing.T) {

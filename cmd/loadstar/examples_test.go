@@ -385,9 +385,26 @@ func TestExampleEverything(t *testing.T) {
 	x.logged("GET / HTTP/1.1")
 }
 
+func TestExampleBalancing(t *testing.T) {
+	x := boot(t, "balancing.lb")
+	for _, path := range []string{
+		"/turns/", "/fixed/", "/few/", "/fill/", "/drawn/", "/quick/", "/client/", "/cache/a", "/user/?user=7", "/tenant/", "/",
+	} {
+		if a := x.get("8080", "a", path, "X-Tenant: t", "Cookie: session=s"); a.Status != 200 {
+			t.Errorf("%s: %d %q", path, a.Status, a.Body)
+		}
+	}
+	if got := x.answeredBy(8, "8080", "a", "/turns/"); got["10.0.0.1:80"] != 6 || got["10.0.0.2:80"] != 2 {
+		t.Errorf("turns by weights 3 and 1: %v", got)
+	}
+	if got := x.answeredBy(8, "8080", "a", "/client/"); len(got) != 1 {
+		t.Errorf("one client, several servers: %v", got)
+	}
+}
+
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb"}
+	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

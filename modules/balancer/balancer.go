@@ -9,8 +9,10 @@ package balancer
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -20,7 +22,8 @@ import (
 // again.
 type Ask struct {
 	Client   netip.Addr       // who asks, for `source`
-	Exchange *flow.Exchange   // nil for streams; for keys made of the request
+	Exchange *flow.Exchange   // nil for streams, but for a Keyed policy's; for keys made of the request
+	Body     []byte           // the beginning of the request's body, where a BodyPolicy asked for it
 	Tried    *upstream.Server // to be avoided when there is another
 	Forced   *upstream.Server // the server that persistence found, nil: balance
 	Done     <-chan struct{}  // closed when the client has left; nil: cannot be told
@@ -60,8 +63,37 @@ type Binder interface {
 	Binds()
 }
 
+// Observer is a Picker that goes by how long servers take. The pool tells it
+// what became of each try.
+type Observer interface {
+	Picker
+	// Observe notes that a try took d, and whether it had an answer.
+	Observe(s *upstream.Server, d time.Duration, ok bool)
+}
+
+// Keyed is a Policy that makes its choice of what Ask.Exchange shows.
+type Keyed interface {
+	Policy
+	// NeedsHTTP reports whether it must be a request: it is no policy for streams.
+	NeedsHTTP() bool
+}
+
+// BodyPolicy is a Policy that looks into request bodies.
+type BodyPolicy interface {
+	Policy
+	// BodyLimit gives how many bytes of x's body are to be waited for and put
+	// into Ask.Body, at most; 0: none.
+	BodyLimit(x *flow.Exchange) int
+}
+
 // Module is one algorithm: its words after `balance`, and its constructor.
 type Module struct {
 	Spec spec.Word
-	New  func(n *config.Node) (Policy, error)
+	// New makes the policy; what it refuses is a diag.Diagnostic where there is a
+	// better place for it than the directive.
+	New func(n *config.Node) (Policy, error)
+}
+
+func refuse(at diag.Range, text string, help ...string) error {
+	return diag.Diagnostic{Range: at, Rule: "bad-balance", Message: text, Help: help}
 }

@@ -2,18 +2,21 @@ package balancer
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
+	"time"
 )
 
 // Picking, with the order kept up for those that keep one, allocates nothing.
 func TestPickAllocatesNothing(t *testing.T) {
-	for _, m := range Modules() {
-		for _, n := range []int{3, 1000} {
-			p := policy(t, m.Spec.Name).Picker(many(n))
+	for _, text := range every() {
+		for _, n := range []int{3, 100} {
+			p := policy(t, text).Picker(many(n))
 			track, _ := p.(Tracker)
-			a := Ask{Client: addr("10.1.2.3")}
+			a := Ask{Client: addr("10.1.2.3"), Exchange: request("some-key")}
 			if got := testing.AllocsPerRun(200, func() { turn1(p, track, &a) }); got != 0 {
-				t.Errorf("%s over %d servers: %v allocations", m.Spec.Name, n, got)
+				t.Errorf("%s over %d servers: %v allocations", text, n, got)
 			}
 		}
 	}
@@ -26,6 +29,9 @@ func turn1(p Picker, track Tracker, a *Ask) {
 	if track != nil {
 		track.Update(s)
 	}
+	if o, ok := p.(Observer); ok {
+		o.Observe(s, time.Millisecond, true)
+	}
 	s.Give()
 	if track != nil {
 		track.Update(s)
@@ -33,17 +39,22 @@ func turn1(p Picker, track Tracker, a *Ask) {
 }
 
 // BenchmarkPick is pick, take, give: flat from 3 to 10,000 servers, logarithmic for
-// leastconn.
+// leastconn and for rings.
 func BenchmarkPick(b *testing.B) {
-	for _, m := range Modules() {
+	for _, text := range every() {
 		for _, n := range []int{3, 100, 10000} {
-			b.Run(fmt.Sprintf("%s/%d", m.Spec.Name, n), func(b *testing.B) {
-				p := policy(b, m.Spec.Name).Picker(many(n))
+			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(text, " ", "_"), n), func(b *testing.B) {
+				p := policy(b, text).Picker(many(n))
 				track, _ := p.(Tracker)
-				a := Ask{Client: addr("10.1.2.3")}
+				asks := make([]Ask, 64)
+				for i := range asks {
+					asks[i] = Ask{Client: netip.AddrFrom4([4]byte{10, 0, byte(i), byte(i * 37)}), Exchange: request(fmt.Sprint("key", i))}
+				}
 				b.ReportAllocs()
+				i := 0
 				for b.Loop() {
-					turn1(p, track, &a)
+					turn1(p, track, &asks[i%len(asks)])
+					i++
 				}
 			})
 		}
@@ -52,14 +63,33 @@ func BenchmarkPick(b *testing.B) {
 
 // BenchmarkPicker is the cost of a new picker when a server goes down.
 func BenchmarkPicker(b *testing.B) {
-	for _, m := range Modules() {
+	for _, text := range every() {
 		for _, n := range []int{3, 10000} {
-			b.Run(fmt.Sprintf("%s/%d", m.Spec.Name, n), func(b *testing.B) {
-				pol, s := policy(b, m.Spec.Name), many(n)
+			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(text, " ", "_"), n), func(b *testing.B) {
+				pol, s := policy(b, text), many(n)
 				for b.Loop() {
 					pol.Picker(s)
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkFirstMostFull is `first` when all but the last of its servers are full.
+func BenchmarkFirstMostFull(b *testing.B) {
+	for _, n := range []int{3, 100, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := many(n)
+			p := policy(b, "first").Picker(s).(Tracker)
+			for _, x := range s[:n-1] {
+				x.Maxconn = 1
+				x.Take()
+				p.Update(x)
+			}
+			var a Ask
+			for b.Loop() {
+				turn1(p, p, &a)
+			}
+		})
 	}
 }

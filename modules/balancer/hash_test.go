@@ -99,7 +99,6 @@ func TestSourceBindsAndWaits(t *testing.T) {
 	if got := p.Pick(&a); got != s[1] || !a.Bound {
 		t.Errorf("a full server was not kept to")
 	}
-	a = Ask{}
 	if got := names(p, 3); got != "131" {
 		t.Errorf("without an address: %s, want turns of those that have a slot", got)
 	}

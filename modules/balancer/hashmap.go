@@ -6,35 +6,15 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// hashMap is HAProxy's `hash-type map-based`: a table in which every server
-// stands as often as its weight, looked up by the hash modulo its length. It is
-// the fixed round of static_rr, too.
-type hashMap struct {
-	servers []*upstream.Server
-	table   []uint32
-}
-
-func newHashMap(servers []*upstream.Server) hashMap {
+// mapped lays a pool out as HAProxy's `hash-type map-based`: a round in which
+// every server stands as often as its weight, looked up by the hash modulo its
+// length. It is the fixed round of static_rr, too.
+func mapped(servers []*upstream.Server) []uint32 {
 	weights := make([]int, len(servers))
 	for i, s := range servers {
 		weights[i] = s.Weight // not Share: a map does not know slow starts
 	}
-	return hashMap{servers, staticMap(reduce(weights))}
-}
-
-// Binds marks pickers with a hashMap as Binders.
-func (m *hashMap) Binds() {}
-
-// pick looks a hash up and binds the choice to it. The server that failed just
-// now is left for whatever the rest names: a retry at once would meet the same
-// failure.
-func (m *hashMap) pick(a *Ask, hash uint32, rest Picker) *upstream.Server {
-	s := m.servers[m.table[hash%uint32(len(m.table))]]
-	if s == a.Tried {
-		return rest.Pick(a)
-	}
-	a.Bound = true
-	return s
+	return staticMap(reduce(weights))
 }
 
 // staticMap lays out one round as HAProxy's recalc_server_map does: at each place

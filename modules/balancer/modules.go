@@ -2,5 +2,8 @@ package balancer
 
 // Modules gives every algorithm, the default first.
 func Modules() []Module {
-	return []Module{roundRobin, leastConn, random, source}
+	return []Module{
+		roundRobin, staticRR, leastConn, first, random, peakEWMA,
+		source, uri, urlParam, header, hash,
+	}
 }

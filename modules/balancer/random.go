@@ -23,10 +23,14 @@ var random = Module{
 
 type randomPolicy struct{ draws int }
 
-// Picker prepares Walker's alias table: a draw by weight costs one random
-// number and one look, however many servers there are.
 func (p randomPolicy) Picker(servers []*upstream.Server) Picker {
-	r := &randomPicker{servers: servers, draws: max(1, p.draws), cells: make([]cell, len(servers))}
+	return &randomPicker{newLots(servers), max(1, p.draws)}
+}
+
+// newLots prepares Walker's alias table: a draw by weight costs one random
+// number and one look, however many servers there are.
+func newLots(servers []*upstream.Server) lots {
+	r := lots{servers: servers, cells: make([]cell, len(servers))}
 	total := 0
 	for _, s := range servers {
 		total += s.Share()
@@ -64,11 +68,16 @@ type cell struct {
 	other uint32
 }
 
-type randomPicker struct {
+// lots draws servers at random by weight.
+type lots struct {
 	servers []*upstream.Server
 	cells   []cell
 	total   uint64
-	draws   int
+}
+
+type randomPicker struct {
+	lots
+	draws int
 }
 
 // Pick draws; a full server or the one to avoid does not count. When all draws
@@ -84,6 +93,11 @@ func (r *randomPicker) Pick(a *Ask) *upstream.Server {
 	if best != nil {
 		return best
 	}
+	return r.anyFree(a)
+}
+
+// anyFree walks from a random place on.
+func (r *lots) anyFree(a *Ask) *upstream.Server {
 	at := rand.IntN(len(r.servers))
 	for i := range r.servers {
 		if s := r.servers[(at+i)%len(r.servers)]; s != a.Tried && s.Free() {
@@ -93,7 +107,7 @@ func (r *randomPicker) Pick(a *Ask) *upstream.Server {
 	return lastResort(a, r.servers)
 }
 
-func (r *randomPicker) draw() *upstream.Server {
+func (r *lots) draw() *upstream.Server {
 	i := rand.IntN(len(r.cells))
 	if c := &r.cells[i]; rand.Uint64N(r.total) >= c.keep {
 		return r.servers[c.other]

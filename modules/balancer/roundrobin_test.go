@@ -2,6 +2,8 @@ package balancer
 
 import (
 	"math/rand/v2"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -90,21 +92,35 @@ func TestRoundRobinSkipsTheFull(t *testing.T) {
 }
 
 func TestTriedIsAvoided(t *testing.T) {
-	for _, name := range []string{"roundrobin", "leastconn", "random", "source"} {
+	for _, text := range every() {
 		s := servers(1, 1, 1)
-		p := policy(t, name).Picker(s)
-		for range 50 {
-			a := Ask{Tried: s[1], Client: addr("10.0.0.1")} // hashes to s[1]
+		p := policy(t, text).Picker(s)
+		for i := range 50 {
+			x := request(strconv.Itoa(i))
+			a := Ask{Tried: s[1], Client: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), Exchange: x}
 			if got := p.Pick(&a); got == nil || got == s[1] {
-				t.Fatalf("%s: %v although another one is free", name, got)
+				t.Fatalf("%s: %v although another one is free", text, got)
 			}
 		}
-		p = policy(t, name).Picker(s[:1])
-		if got := p.Pick(&Ask{Tried: s[0], Client: addr("10.0.0.1")}); got != s[0] {
-			t.Errorf("%s: the only server was not taken again", name)
+		p = policy(t, text).Picker(s[:1])
+		a := Ask{Tried: s[0], Client: addr("10.0.0.1"), Exchange: request("a")}
+		if got := p.Pick(&a); got != s[0] {
+			t.Errorf("%s: the only server was not taken again", text)
 		}
-		if got := p.Pick(&Ask{Tried: s[1], Client: addr("10.0.0.1")}); got != s[0] {
-			t.Errorf("%s: avoiding a server that is not in it", name)
+		a.Tried = s[1]
+		if got := p.Pick(&a); got != s[0] {
+			t.Errorf("%s: avoiding a server that is not in it", text)
+		}
+	}
+}
+
+// A new picker goes on where the last one stood, as after a reload.
+func TestTurnsGoOn(t *testing.T) {
+	for _, text := range []string{"roundrobin", "static_rr"} {
+		s := servers(1, 1, 1)
+		got := names(policy(t, text).Picker(s), 4) + names(policy(t, text).Picker(s), 3)
+		if got != "1231231" {
+			t.Errorf("%s: %s", text, got)
 		}
 	}
 }

@@ -6,36 +6,28 @@ import (
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 var source = Module{
 	Spec: spec.Word{
 		Name: "source",
 		Doc:  "The same server for the same client address, while the servers stay the same",
-		Long: "The address is mapped onto the total weight of the usable servers, so most clients change their " +
+		Long: "With `map` the address is mapped onto the total weight of the usable servers, so most clients change their " +
 			"server when one goes down or comes up. A client whose server is full waits for it.",
-		Example: "balance source",
+		Example: "balance source consistent",
+		Options: hashOptions(),
 	},
-	New: func(*config.Node) (Policy, error) { return sourcePolicy{}, nil },
+	New: func(n *config.Node) (Policy, error) { return newHash(n, sourceKey{}) },
 }
 
-type sourcePolicy struct{}
+type sourceKey struct{}
 
-func (sourcePolicy) Picker(servers []*upstream.Server) Picker {
-	return &sourcePicker{hashMap: newHashMap(servers), rest: rrPolicy{}.Picker(servers)}
-}
-
-type sourcePicker struct {
-	hashMap
-	rest Picker // for clients without an address (unix sockets)
-}
-
-func (p *sourcePicker) Pick(a *Ask) *upstream.Server {
+// hash finds no key in clients without an address (unix sockets).
+func (sourceKey) hash(a *Ask) (uint32, bool) {
 	if !a.Client.IsValid() {
-		return p.rest.Pick(a)
+		return 0, false
 	}
-	return p.pick(a, sourceHash(a.Client), p.rest)
+	return sourceHash(a.Client), true
 }
 
 // sourceHash joins the big-endian words of an address by exclusive or (HAProxy's

@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
 )
@@ -37,8 +39,26 @@ func build(t *testing.T, text string) diag.List {
 	return more
 }
 
+// authority gives the files of a local authority, which are a pair and a CA.
+var authority = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "loadstar-modules-")
+	if err == nil {
+		_, err = certs.OpenAuthority(dir, false)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Join(dir, "internal", "root")
+})
+
 // place puts a directive's line where it may stand.
 func place(in spec.Where, line string) string {
+	if in&spec.InSite != 0 && strings.HasPrefix(line, "tls") {
+		if line == "tls" {
+			line = "tls internal"
+		}
+		return "https://:8443 {\n" + line + "\n respond ok\n}\n"
+	}
 	const pool = "pool web {\n server one 127.0.0.1:9 cookie c1\n}\n"
 	switch {
 	case in&spec.InProcess != 0:
@@ -47,12 +67,17 @@ func place(in spec.Where, line string) string {
 		return "http://:8080 {\n" + line + "\n proxy web\n}\n" + pool
 	case in&spec.InTCPSite != 0:
 		return "tcp://:8080 {\n" + line + "\n proxy web\n}\n" + pool
+	case in&spec.InTop != 0:
+		return "http://:8080 {\n proxy web\n}\n" + line + "\n" + pool
 	default:
-		server := ""
+		server, table := "", ""
+		if strings.HasPrefix(line, "persist table sample") {
+			table = "table sample type string\n"
+		}
 		if !strings.HasPrefix(strings.TrimSpace(line), "server") {
 			server = " server one 127.0.0.1:9 cookie c1\n"
 		}
-		return "http://:8080 {\n proxy web\n}\npool web {\n" + line + "\n" + server + "}\n"
+		return table + "http://:8080 {\n proxy web\n}\npool web {\n" + line + "\n" + server + "}\n"
 	}
 }
 
@@ -60,6 +85,8 @@ func place(in spec.Where, line string) string {
 // argument's name.
 func sample(word string, a *spec.Arg) string {
 	odd := map[string]string{
+		"tls CERT": "internal", "tls KEY": "", "client_auth CA": authority() + ".crt", "ca FILE": authority() + ".crt",
+		"cert CERT": authority() + ".crt", "cert KEY": authority() + ".key",
 		"admin ADDRESS": "off", "bind ADDRESS": "127.0.0.1", "header [+|-]NAME": "X-Sample",
 		"query NAME[=VALUE]": "a=b", "redirect TO": "/there", "method METHOD": "GET", "type TYPE": "text/plain",
 		"rewrite PATH": "/there", "hash TEMPLATE": "{client.ip}", "http METHOD": "GET", "http PATH": "/",
@@ -67,6 +94,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true",
+		"exec COMMAND": "/bin/true", "on CONDITION": "503", "key KEY": "{client.ip}",
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v
@@ -104,7 +132,7 @@ func sample(word string, a *spec.Arg) string {
 		return "X-Sample"
 	case spec.Port:
 		return "81"
-	case spec.String, spec.Template:
+	case spec.String, spec.Template, spec.TableRef:
 	}
 	return "sample"
 }
@@ -173,6 +201,8 @@ var exclusive = map[string]string{
 	"error longest":             "a body, or a file",
 	"health track shortest":     "a server that is tracked is another one",
 	"health track longest":      "a server that is tracked is another one",
+	"persist cookie shortest":   "who makes the cookie has to be said",
+	"persist cookie longest":    "only one can make the cookie",
 	"header request shortest":   "only a deletion needs no value",
 	"header response shortest":  "only a deletion needs no value",
 }

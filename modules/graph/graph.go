@@ -15,6 +15,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -27,6 +28,7 @@ type Shared struct {
 	Idle     *live.Registry[transport.Key, *transport.Idle]
 	Sinks    *live.Registry[logging.Key, logging.Sink]
 	Sites    *live.Registry[string, *Gate]
+	Tables   *live.Registry[persistence.TableKey, *persistence.Table]
 	Certs    *live.Registry[certs.Key, certs.Source]
 	Clients  *live.Registry[certs.ClientsKey, *certs.Clients]
 	// Tickets and Authority belong to the process.
@@ -42,6 +44,7 @@ func NewShared() *Shared {
 		Idle:     live.New(func(_ transport.Key, i *transport.Idle) { i.Close() }),
 		Sinks:    live.New(func(_ logging.Key, s logging.Sink) { _ = s.Close() }),
 		Sites:    live.New[string, *Gate](nil),
+		Tables:   live.New[persistence.TableKey, *persistence.Table](nil),
 		Certs:    live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
 		Clients:  live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
 		Tickets:  certs.NewTickets(), Authority: &certs.Authorities{},
@@ -54,6 +57,7 @@ type Graph struct {
 	Pools     map[string]*pool.Pool
 	Process   Process
 	gates     []limited
+	tables    []limitedTable
 	carriers  map[*pool.Pool]*transport.HTTP1
 	cancel    []func()
 }
@@ -122,6 +126,9 @@ func (g *Graph) Start() {
 	for _, l := range g.gates {
 		l.gate.Limit(l.limit)
 	}
+	for _, t := range g.tables {
+		t.table.Limit(t.Size, t.Expire)
+	}
 	for _, p := range g.Pools {
 		p.Start()
 	}
@@ -169,10 +176,11 @@ func (b *builder) process() {
 
 func (b *builder) pools() {
 	fullconn := b.graph.Process.Maxconn / 10
+	tables := b.tables()
 	for i := range b.cfg.Pools {
 		cfg := &b.cfg.Pools[i]
 		p, errs := pool.New(cfg, pool.Deps{
-			Log: b.Log, Fullconn: fullconn, Pools: b.cfg.Pools,
+			Log: b.Log, Fullconn: fullconn, Pools: b.cfg.Pools, Tables: tables, Table: b.table,
 			Live: func(k upstream.Key) *upstream.Live {
 				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) { return upstream.NewLive(), nil })
 				if err != nil { // the transaction has ended: a programming error, harmless here

@@ -3,10 +3,11 @@ package handler
 import (
 	"io"
 	"sync"
-	"time"
+	"syscall"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/balancer"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -17,14 +18,18 @@ type Proxy struct {
 	Pool      *pool.Pool
 	Transport transport.Transport
 	Forwarded *Forwarded // nil: forwardfor off
+	Priority  int        // in the pool's queue
 }
 
 // tries is the state of one exchange's passage, reused from one to the next.
 type tries struct {
 	ask    balancer.Ask
 	pool   *pool.Pool
-	server *upstream.Server
-	begun  bool // a server may have begun to see the request once already
+	server *upstream.Server // of the last try
+	begun  bool             // a server may have begun to see the request once already
+	visit  persistence.Visit
+	raw    syscall.RawConn // of the client, once it was asked for
+	body   *replay         // nil: the body is not kept
 }
 
 var triesPool = sync.Pool{New: func() any { return new(tries) }}
@@ -37,12 +42,8 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 	if h.Forwarded != nil {
 		h.Forwarded.Apply(x)
 	}
-	t := triesPool.Get().(*tries)
-	defer triesPool.Put(t)
-	*t = tries{pool: h.Pool, ask: balancer.Ask{Client: x.Client, Exchange: x}}
-	if a := h.Pool.Affinity; a != nil {
-		t.ask.Forced = a.Find(x)
-	}
+	t := h.begin(x)
+	defer t.end(x)
 	for {
 		s, fault := h.Pool.Acquire(&t.ask, r)
 		if fault != nil {
@@ -52,22 +53,59 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 		fault = h.Transport.RoundTrip(x, s)
 		if fault == nil {
 			h.Pool.Answered(s, x.Resp.Status)
-			h.relay(x, t)
-			return true, nil
+			if !t.rejects(x) {
+				h.relay(x, t)
+				return true, nil
+			}
+			discard(x)
+			h.release(x, s)
+		} else {
+			if fault.Side != flow.SideClient {
+				h.Pool.Report(s, outcome(fault))
+			}
+			h.release(x, s)
+			if !t.again(x, fault) {
+				return false, fault
+			}
 		}
-		if fault.Side != flow.SideClient {
-			h.Pool.Report(s, outcome(fault))
-		}
-		h.release(x, s)
-		if !t.again(x, fault) {
+		if fault := t.next(x); fault != nil {
 			return false, fault
 		}
 	}
 }
 
+// begin readies the passage of an exchange.
+func (h *Proxy) begin(x *flow.Exchange) *tries {
+	t := triesPool.Get().(*tries)
+	t.ask = balancer.Ask{Client: x.Client, Exchange: x, Leaver: t, Priority: h.Priority}
+	t.pool, t.server, t.begun, t.raw, t.body = h.Pool, nil, false, nil, nil
+	if a := h.Pool.Affinity; a != nil {
+		t.visit.Reset()
+		t.ask.Forced = a.Find(x, &t.visit)
+	}
+	t.keepBody(x)
+	return t
+}
+
+// end gives back what the passage had.
+func (t *tries) end(x *flow.Exchange) {
+	if b := t.body; b != nil {
+		x.Req.Body = b.src
+		b.release()
+	}
+	t.ask, t.body, t.raw = balancer.Ask{}, nil, nil
+	triesPool.Put(t)
+}
+
 // took notes the server of this try.
 func (t *tries) took(s *upstream.Server, r *flow.Record) {
-	r.Redispatched = r.Redispatched || t.server != nil && t.server != s
+	if t.server != nil && t.server != s {
+		r.Redispatched = true
+		t.server.Live.Redispatches.Add(1)
+		t.visit.Moved(r)
+	} else if f := t.ask.Forced; f != nil && f != s {
+		t.visit.Moved(r) // its queue was full
+	}
 	t.server = s
 	r.Server, r.ServerAddr = s.Name, s.Dial
 }
@@ -79,54 +117,9 @@ func outcome(fault *flow.Error) pool.Outcome {
 	return pool.AnswerFailed
 }
 
-// again decides whether a try that failed is followed by another, and where.
-// What no server can have begun to see is tried as often as the pool allows; a
-// safe request that a server may have seen is tried once more, elsewhere; a
-// timeout is not tried again, for the client has waited long enough.
-func (t *tries) again(x *flow.Exchange, fault *flow.Error) bool {
-	retry := t.pool.Retry
-	r := &x.Record
-	switch {
-	case fault.Side != flow.SideServer, r.Retries >= retry.Max:
-		return false
-	case fault.Begun && (t.begun || fault.Timeout || fault.Status != 0 || !transport.Repeatable(x.Req.Method)):
-		return false
-	case !transport.Rewind(x):
-		return false
-	}
-	t.begun = t.begun || fault.Begun
-	r.Retries++
-	t.server.Live.Retries.Add(1)
-	if retry.Redispatch {
-		t.ask.Tried, t.ask.Forced = t.server, nil
-		if t.alone() {
-			t.pause()
-		}
-	} else {
-		t.pause()
-	}
-	return true
-}
-
-// alone reports whether there is no other server to go to.
-func (t *tries) alone() bool {
-	active, backup := t.pool.Usable()
-	return active+backup <= 1 && t.server.Usable()
-}
-
-// pause waits before the same server is tried again (HAProxy manual,
-// "retries": one second, or the connect timeout if that is shorter).
-func (t *tries) pause() {
-	d := time.Second
-	if c := t.server.Timeouts.Connect; c > 0 {
-		d = min(d, c)
-	}
-	time.Sleep(d)
-}
-
 // OnResponse binds the client to the server whose answer leaves.
 func (t *tries) OnResponse(x *flow.Exchange) {
-	t.pool.Affinity.Bind(x, t.server)
+	t.pool.Affinity.Bind(x, &t.visit, t.server)
 }
 
 // relay passes the answer on and lets go of connection and slot. From here on

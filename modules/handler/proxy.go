@@ -14,10 +14,18 @@ func ProxyArgs() []spec.Arg {
 	}}
 }
 
+// proxyOptions are the options of `proxy`, in http and in tcp sites.
+func proxyOptions() []spec.Word {
+	return []spec.Word{{
+		Name: "priority", Doc: "who must wait for a server goes before all of a lower priority",
+		Args: []spec.Arg{{Name: "N", Kind: spec.Int, Min: -1000, Max: 1000, Doc: "a number; without the option 0"}},
+	}}
+}
+
 // ProxyHTTP is `proxy` in HTTP sites.
 var ProxyHTTP = Module{
 	Spec: spec.Word{
-		Name: "proxy", In: spec.InHTTPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Body: spec.InPool,
+		Name: "proxy", In: spec.InHTTPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
 		Doc: "Passes the request to a pool and its answer back",
 		Long: "A server is chosen by the pool's `balance`. A try that failed is followed by another as the pool's `retry` allows; " +
 			"what cannot be repeated without harm is not.",
@@ -25,6 +33,6 @@ var ProxyHTTP = Module{
 	},
 	New: func(n *config.Node, env *Env) (flow.Handler, error) {
 		p := env.Pool(n.Text(0))
-		return &Proxy{Pool: p, Transport: env.Transport(p), Forwarded: env.Forwarded}, nil
+		return &Proxy{Pool: p, Transport: env.Transport(p), Forwarded: env.Forwarded, Priority: int(n.OptionInt("priority"))}, nil
 	},
 }

@@ -1,4 +1,6 @@
 package persistence
 
 // Modules gives every way to know a client again.
-func Modules() []Module { return []Module{cookieModule} }
+func Modules() []Module {
+	return []Module{cookieModule, sourceModule, headerModule, tableModule}
+}

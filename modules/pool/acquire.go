@@ -26,11 +26,13 @@ const attempts = 3
 // line to r.
 //
 // Its errors: 503 "no usable server" (flags SC) at once when all are down, 503
-// "queue timeout" (sQ), 503 "queue full" (PQ), and CQ when a.Done was closed.
+// "queue timeout" (sQ), 503 "queue full" (PQ), and CQ when a.Done was closed or
+// a.Leaver says that the client has left.
 func (p *Pool) Acquire(a *balancer.Ask, r *flow.Record) (*upstream.Server, *flow.Error) {
 	now := flow.Now()
 	if r.Timings.Queued == 0 {
 		r.Timings.Queued = now
+		p.budget.request(now)
 	}
 	set := p.set.Load()
 	for range attempts {
@@ -127,6 +129,10 @@ func (p *Pool) Report(s *upstream.Server, o Outcome) {
 		s.Live.Errors.Add(1)
 	}
 }
+
+// MayRetry asks for one more try from the pool's budget of retries, and takes it
+// from there.
+func (p *Pool) MayRetry() bool { return p.budget.retry(flow.Now()) }
 
 // others reports whether somebody else is usable.
 func (p *Pool) others(s *upstream.Server) bool {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/modules/balancer"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
@@ -19,6 +20,7 @@ type Pool struct {
 	Timeouts upstream.Timeouts // of the pool; a server's own may differ
 	Retry    Retry
 	Affinity persistence.Affinity // nil without `persist`
+	Persist  diag.Range           // of the `persist` directive
 
 	servers    []*upstream.Server
 	live       *upstream.Live // the pool's own
@@ -38,12 +40,7 @@ type Pool struct {
 	cancel []func()
 	closed atomic.Bool
 	own    bool // the monitors are nobody else's to close
-}
-
-// Retry says what to do about a try that failed.
-type Retry struct {
-	Max        int  // tries after the first
-	Redispatch bool // a retry goes to another server when there is one
+	budget budget
 }
 
 // set is what is usable now.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,8 +20,8 @@ func TestDefaults(t *testing.T) {
 	if p.Timeouts != want || p.Servers()[0].Timeouts != want {
 		t.Errorf("timeouts %+v, want %+v", p.Timeouts, want)
 	}
-	if p.Retry != (Retry{Max: 3, Redispatch: true}) {
-		t.Errorf("retry %+v", p.Retry)
+	if want := (Retry{Max: 3, Redispatch: true, On: ConnectFailure | Once}); !reflect.DeepEqual(p.Retry, want) || p.budget.percent != 20 {
+		t.Errorf("retry %+v, budget %d%%", p.Retry, p.budget.percent)
 	}
 	if s := p.Servers()[0]; s.Weight != 1 || s.Network != "tcp" || s.Dial != "127.0.0.1:1" {
 		t.Errorf("server %+v", s)

@@ -17,12 +17,19 @@ func (p *Pool) wait(a *balancer.Ask, r *flow.Record) (*upstream.Server, *flow.Er
 		defer t.Stop()
 		timeout = t.C
 	}
+	var look <-chan time.Time
+	if a.Leaver != nil {
+		t := time.NewTicker(leaverLook)
+		defer t.Stop()
+		look = t.C
+	}
 	w := upstream.NewWaiter(p)
+	w.Priority = a.Priority
 	for {
 		if err := p.enter(w, a, r); err != nil {
 			return nil, err
 		}
-		s, err := p.await(w, a, timeout)
+		s, err := p.await(w, a, timeout, look)
 		if err != nil {
 			return nil, err
 		}
@@ -34,16 +41,27 @@ func (p *Pool) wait(a *balancer.Ask, r *flow.Record) (*upstream.Server, *flow.Er
 	}
 }
 
+// leaverLook is how often who waits looks whether its client is still there. A
+// client's end wakes nobody while its own goroutine waits here; a look is one
+// system call of half a microsecond.
+const leaverLook = 100 * time.Millisecond
+
 // await blocks until the waiter is served; nil, nil asks to choose anew.
-func (p *Pool) await(w *upstream.Waiter, a *balancer.Ask, timeout <-chan time.Time) (*upstream.Server, *flow.Error) {
+func (p *Pool) await(w *upstream.Waiter, a *balancer.Ask, timeout, look <-chan time.Time) (*upstream.Server, *flow.Error) {
 	var err *flow.Error
-	select {
-	case s := <-w.Ready:
-		return s, nil
-	case <-timeout:
-		err = errQueueTime
-	case <-a.Done:
-		err = errQueueLeft
+	for err == nil {
+		select {
+		case s := <-w.Ready:
+			return s, nil
+		case <-timeout:
+			err = errQueueTime
+		case <-a.Done:
+			err = errQueueLeft
+		case <-look:
+			if a.Leaver.Left() {
+				err = errQueueLeft
+			}
+		}
 	}
 	q := &p.live.Queue
 	q.Lock()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Files is where a site's certificates are: a certificate's file and its key's, or
@@ -21,10 +22,11 @@ type Store struct {
 	log  *slog.Logger
 	ocsp bool
 
-	mu    sync.Mutex // guards what follows, and the entries' staples
-	sets  []set
-	table atomic.Pointer[table]
-	poll  poll
+	mu     sync.Mutex // guards what follows, and the entries' staples
+	sets   []set
+	table  atomic.Pointer[table]
+	looked atomic.Int64 // when ClientCertificate looked last
+	poll   poll
 }
 
 // set is one Files as it was read last.
@@ -180,4 +182,19 @@ func (s *set) worldReadable() []string {
 		text, err := readFile(f)
 		return err != nil || !strings.Contains(string(text), "PRIVATE KEY-----")
 	})
+}
+
+// ClientCertificate gives the first certificate to show to a server
+// (tls.Config.GetClientCertificate). It looks at the files itself, at most once
+// every lookEvery: handshakes with servers are rare.
+func (s *Store) ClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	now := time.Now().UnixNano()
+	if last := s.looked.Load(); now-last > int64(lookEvery) && s.looked.CompareAndSwap(last, now) {
+		s.Refresh()
+	}
+	t := s.table.Load()
+	if len(t.first) == 0 {
+		return nil, errNoCertificate
+	}
+	return t.first[0].cert.Load(), nil
 }

@@ -30,7 +30,7 @@ func Word() spec.Word {
 			"`tls internal` is for development: certificates of a local authority, whose root is made once and kept in `internal/root.crt` of the state " +
 			"directory (`state`). Clients must trust that file: `curl --cacert`, or the system's own store. `tls off` serves a site whose address names " +
 			"no scheme in clear.",
-		Example: "tls example.crt example.key min_version 1.3",
+		Example: "tls internal min_version 1.3",
 		Args: []spec.Arg{
 			{Name: "CERT", Kind: spec.File, Optional: true, Doc: "a PEM file, a directory, `internal` or `off`"},
 			{Name: "KEY", Kind: spec.File, Optional: true, Doc: "the private key's PEM file"},

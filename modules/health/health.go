@@ -5,6 +5,7 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -20,6 +21,7 @@ type Target struct {
 	Name    string     // pool/server, for logs
 	Source  netip.Addr // to connect from; the zero Addr: the system's choice
 	Connect time.Duration
+	TLS     *tls.Config   // how the server is spoken to; nil: in clear
 	Answer  time.Duration // for everything behind the connection; 0: what the context leaves
 }
 

@@ -102,8 +102,12 @@ func (p *httpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		return connectFailed(ctx, err)
 	}
 	defer s.Close()
-	if p.tls != nil {
-		if _, err := s.secure(ctx, p.tls); err != nil {
+	cfg := p.tls
+	if cfg == nil {
+		cfg = t.TLS // as the exchanges' connections, certificate and all
+	}
+	if cfg != nil {
+		if _, err := s.secure(ctx, cfg); err != nil {
 			return answerFailed(ctx, "Layer6", err)
 		}
 	}

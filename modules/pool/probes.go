@@ -137,7 +137,10 @@ func (b *builder) monitor(s *upstream.Server, n *config.Node) *health.Monitor {
 		b.errs.Add(n.Range, "bad-health", "%s", err)
 		return nil
 	}
-	key := health.Key{Server: s.Key, Probe: fingerprint(n, &t)}
+	if s.TLS != nil {
+		t.TLS = s.TLS.Config
+	}
+	key := health.Key{Server: s.Key, Probe: fingerprint(n, &t) + tlsKey(s)}
 	return b.deps.Monitor(key, func() *health.Monitor {
 		return &health.Monitor{Target: t, Settings: health.SettingsOf(n), Probe: probe, Live: s.Live, Log: b.p.log,
 			Agent: n.Variant == health.Agent}

@@ -23,9 +23,11 @@ type conn struct {
 	idle      *Idle
 	idleSince int64
 	idleFor   int64
-	deadline  int64 // of reads, as set
-	written   int64 // over the connection's life
-	used      bool  // it has carried an exchange before
+	deadline  int64    // of reads, as set
+	written   int64    // over the connection's life
+	used      bool     // it has carried an exchange before
+	under     *counted // nil in clear: what TLS writes
+	name      string   // asked for by SNI, where that differs by exchange
 
 	// Of the exchange at hand.
 	*work
@@ -62,6 +64,7 @@ var works = sync.Pool{New: func() any {
 func open(nc net.Conn, idle *Idle, idleFor time.Duration) *conn {
 	c := &conn{Conn: nc, raw: sock.Raw(nc), idle: idle, idleFor: int64(idleFor)}
 	c.step = c.ready
+	c.secured()
 	c.look = func(fd uintptr) { c.silent = sock.Quiet(fd, c.one[:]) }
 	return c
 }
@@ -107,6 +110,9 @@ var errClosed = errors.New("connection closed by the server")
 // answer is waited for without a read that fails first.
 func (c *conn) await() error {
 	c.err = nil
+	if c.under != nil {
+		return c.awaitTLS()
+	}
 	if err := c.raw.Read(c.step); err != nil {
 		return err
 	}

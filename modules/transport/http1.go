@@ -11,7 +11,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// HTTP1 carries exchanges over HTTP/1.1 in clear, over pooled connections.
+// HTTP1 carries exchanges over HTTP/1.1, in clear or by TLS, over pooled connections.
 type HTTP1 struct {
 	idle []*Idle // by server index
 }
@@ -35,7 +35,7 @@ func (t *HTTP1) Idle(s *upstream.Server) *Idle { return t.idle[s.Index] }
 func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	idle := t.idle[s.Index]
 	for {
-		c, fault := t.connection(s, idle)
+		c, fault := t.connection(x, s, idle)
 		if fault != nil {
 			return fault
 		}
@@ -57,9 +57,10 @@ func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 // whether the idle one still stands and is quiet: bytes that came in while it
 // was idle are the answer to nothing, and must not become the answer to this
 // request.
-func (t *HTTP1) connection(s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
+func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
+	name := serverName(x, s)
 	for {
-		c := idle.get()
+		c := idle.getNamed(name)
 		if c == nil {
 			break
 		}
@@ -69,7 +70,7 @@ func (t *HTTP1) connection(s *upstream.Server, idle *Idle) (*conn, *flow.Error) 
 		}
 		return c, nil
 	}
-	nc, fault := Dial(s)
+	nc, fault := dialNamed(s, name)
 	if fault != nil {
 		return nil, fault
 	}
@@ -77,7 +78,9 @@ func (t *HTTP1) connection(s *upstream.Server, idle *Idle) (*conn, *flow.Error) 
 	if idleFor <= 0 {
 		idleFor = time.Minute
 	}
-	return open(nc, idle, idleFor), nil
+	c := open(nc, idle, idleFor)
+	c.name = name
+	return c, nil
 }
 
 // Repeatable reports whether a request may be sent twice (RFC 9110 §9.2.1: the

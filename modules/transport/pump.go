@@ -250,7 +250,7 @@ func (c *conn) writeAll(p []byte) error {
 			_ = c.SetWriteDeadline(time.Now().Add(c.stall))
 		}
 		n, err := c.Write(p[:min(len(p), 64<<10)])
-		c.written += int64(n)
+		c.wrote(n)
 		if err != nil {
 			return err
 		}

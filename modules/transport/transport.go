@@ -36,15 +36,24 @@ type Key struct {
 	Network, Address string
 	Source           netip.Addr
 	Protocol         string // "http/1.1"
+	TLS              string // its settings, "" in clear
 }
 
 // KeyOf gives the key of a server.
 func KeyOf(s *upstream.Server) Key {
-	return Key{Network: s.Network, Address: s.Dial, Source: s.Source, Protocol: "http/1.1"}
+	k := Key{Network: s.Network, Address: s.Dial, Source: s.Source, Protocol: "http/1.1"}
+	if s.TLS != nil {
+		k.TLS = s.TLS.Key
+	}
+	return k
 }
 
-// Dial connects to a server within its connect timeout.
-func Dial(s *upstream.Server) (net.Conn, *flow.Error) {
+// Dial connects to a server within its connect timeout, by TLS where the server
+// wants it.
+func Dial(s *upstream.Server) (net.Conn, *flow.Error) { return dialNamed(s, "") }
+
+// connect makes the connection itself.
+func connect(s *upstream.Server) (net.Conn, *flow.Error) {
 	d := net.Dialer{Timeout: s.Timeouts.Connect, KeepAlive: 30 * time.Second}
 	if s.Source.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: s.Source.AsSlice()}

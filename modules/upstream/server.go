@@ -32,6 +32,7 @@ type Server struct {
 	SlowStart time.Duration
 	Source    netip.Addr // to connect from; the zero Addr: the system's choice
 	Timeouts  Timeouts
+	TLS       *TLS // nil: in clear
 	Range     diag.Range
 	Live      *Live // never nil in a pool
 	Group     *Live // the pool's own; never nil in a pool

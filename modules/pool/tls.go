@@ -1,0 +1,30 @@
+package pool
+
+import (
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/modules/transport"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// secure reads how a server is spoken to by TLS.
+func (b *builder) secure(s *upstream.Server, n *config.Node) {
+	t, err := transport.NewTLS(config.Last(b.cfg.Body, "tls"), n.Option("tls"), s.Dial, func(d diag.Diagnostic) {
+		b.errs = append(b.errs, d)
+	})
+	if err != nil {
+		if d, ok := err.(diag.Diagnostic); ok { //nolint:errorlint // NewTLS gives nothing else
+			b.errs = append(b.errs, d)
+		}
+		return
+	}
+	s.TLS = t
+}
+
+// tlsKey tells probes of one server apart by how they speak TLS.
+func tlsKey(s *upstream.Server) string {
+	if s.TLS == nil {
+		return ""
+	}
+	return " tls " + s.TLS.Key
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/loadstar-lb/loadstar/logging/syslog"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
-	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/template"
 )
@@ -29,7 +28,7 @@ func Standard() *Set {
 	return &Set{
 		Matchers: []matcher.Module{
 			matcher.Host, matcher.Path, matcher.Method, matcher.Query, matcher.Header, matcher.Cookie,
-			matcher.URL, matcher.Client, matcher.Port, matcher.Scheme, matcher.SNI, matcher.ALPN,
+			matcher.URL, matcher.Client, matcher.Port, matcher.Scheme, matcher.SNI, matcher.ALPN, matcher.ClientCert,
 		},
 		Handlers: []handler.Module{
 			handler.ProxyHTTP,
@@ -68,7 +67,6 @@ func (s *Set) Vocabulary() *spec.Vocabulary {
 		v.Directives = append(v.Directives, s.Streams[i].Spec)
 	}
 	v.Directives = append(v.Directives, pool.Words()...)
-	v.Directives = append(v.Directives, persistence.TableWord())
 	for i := range s.Matchers {
 		v.Matchers = append(v.Matchers, s.Matchers[i].Spec)
 	}

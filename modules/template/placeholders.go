@@ -16,7 +16,10 @@ type placeholder struct {
 	fill func(dst []byte, x *flow.Exchange, arg string) []byte
 }
 
-var table = [...]placeholder{
+// table is every placeholder there is.
+var table = append(common, tlsPlaceholders...)
+
+var common = []placeholder{
 	{spec.Placeholder{Name: "client.ip", Doc: "the client's address, behind trusted proxies the one they pass on"},
 		func(b []byte, x *flow.Exchange, _ string) []byte { return AppendAddr(b, x.Client) }},
 	{spec.Placeholder{Name: "client.port", Doc: "the client's port"},
@@ -41,13 +44,6 @@ var table = [...]placeholder{
 		func(b []byte, x *flow.Exchange, _ string) []byte {
 			if x.Conn.TLS != nil {
 				b = append(b, x.Conn.TLS.ServerName...)
-			}
-			return b
-		}},
-	{spec.Placeholder{Name: "tls.alpn", Doc: "the application protocol agreed on, empty in clear"},
-		func(b []byte, x *flow.Exchange, _ string) []byte {
-			if x.Conn.TLS != nil {
-				b = append(b, x.Conn.TLS.ALPN...)
 			}
 			return b
 		}},

@@ -10,6 +10,7 @@ import (
 	"github.com/loadstar-lb/loadstar/logging/syslog"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/template"
 )
@@ -67,6 +68,7 @@ func (s *Set) Vocabulary() *spec.Vocabulary {
 		v.Directives = append(v.Directives, s.Streams[i].Spec)
 	}
 	v.Directives = append(v.Directives, pool.Words()...)
+	v.Directives = append(v.Directives, persistence.TableWord())
 	for i := range s.Matchers {
 		v.Matchers = append(v.Matchers, s.Matchers[i].Spec)
 	}

@@ -67,12 +67,17 @@ func place(in spec.Where, line string) string {
 		return "http://:8080 {\n" + line + "\n proxy web\n}\n" + pool
 	case in&spec.InTCPSite != 0:
 		return "tcp://:8080 {\n" + line + "\n proxy web\n}\n" + pool
+	case in&spec.InTop != 0:
+		return "http://:8080 {\n proxy web\n}\n" + line + "\n" + pool
 	default:
-		server := ""
+		server, table := "", ""
+		if strings.HasPrefix(line, "persist table sample") {
+			table = "table sample type string\n"
+		}
 		if !strings.HasPrefix(strings.TrimSpace(line), "server") {
 			server = " server one 127.0.0.1:9 cookie c1\n"
 		}
-		return "http://:8080 {\n proxy web\n}\npool web {\n" + line + "\n" + server + "}\n"
+		return table + "http://:8080 {\n proxy web\n}\npool web {\n" + line + "\n" + server + "}\n"
 	}
 }
 
@@ -89,6 +94,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true",
+		"exec COMMAND": "/bin/true", "on CONDITION": "503", "key KEY": "{client.ip}",
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v
@@ -126,7 +132,7 @@ func sample(word string, a *spec.Arg) string {
 		return "X-Sample"
 	case spec.Port:
 		return "81"
-	case spec.String, spec.Template:
+	case spec.String, spec.Template, spec.TableRef:
 	}
 	return "sample"
 }
@@ -186,12 +192,19 @@ func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
 
 // exclusive are forms that the vocabulary allows and the module refuses.
 var exclusive = map[string]string{
-	"error shortest":           "a body or a file is needed",
-	"error longest":            "a body, or a file",
-	"health track shortest":    "a server that is tracked is another one",
-	"health track longest":     "a server that is tracked is another one",
-	"header request shortest":  "only a deletion needs no value",
-	"header response shortest": "only a deletion needs no value",
+	"balance hash longest":      "map, consistent and maglev exclude each other",
+	"balance header longest":    "the same",
+	"balance source longest":    "the same",
+	"balance uri longest":       "the same",
+	"balance url_param longest": "the same",
+	"error shortest":            "a body or a file is needed",
+	"error longest":             "a body, or a file",
+	"health track shortest":     "a server that is tracked is another one",
+	"health track longest":      "a server that is tracked is another one",
+	"persist cookie shortest":   "who makes the cookie has to be said",
+	"persist cookie longest":    "only one can make the cookie",
+	"header request shortest":   "only a deletion needs no value",
+	"header response shortest":  "only a deletion needs no value",
 }
 
 func TestEveryDirectiveBuilds(t *testing.T) {

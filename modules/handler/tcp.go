@@ -1,15 +1,19 @@
 package handler
 
 import (
+	"fmt"
 	"net"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/sock"
 	"github.com/loadstar-lb/loadstar/listener/tunnel"
 	"github.com/loadstar-lb/loadstar/modules/balancer"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -18,21 +22,31 @@ import (
 // ProxyTCP is `proxy` in tcp sites.
 var ProxyTCP = StreamModule{
 	Spec: spec.Word{
-		Name: "proxy", In: spec.InTCPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Body: spec.InPool,
+		Name: "proxy", In: spec.InTCPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
 		Doc: "Passes the stream to a pool, untouched",
 		Long: "A server that cannot be connected to is followed by another as the pool's `retry` allows. The two directions end on their own " +
 			"(half-close); the stream ends when both have, or when nothing moved for the site's or else the pool's `timeout tunnel`.",
 		Example: "proxy @mail mail_farm",
 	},
 	New: func(n *config.Node, env *Env) (StreamHandler, error) {
-		return &StreamProxy{Pool: env.Pool(n.Text(0)), Idle: env.StreamIdle}, nil
+		p := env.Pool(n.Text(0))
+		if a := p.Affinity; a != nil && a.NeedsHTTP() != "" {
+			return nil, diag.Diagnostic{
+				Range: n.Range, Rule: "http-in-tcp-site",
+				Message: fmt.Sprintf("pool %s keeps its clients by %s, which is of HTTP requests; this site is tcp", p.Name, a.NeedsHTTP()),
+				Help:    []string{"write `persist source`, or another pool for this site"},
+				Labels:  []diag.Label{{Range: p.Persist, Message: "said here"}},
+			}
+		}
+		return &StreamProxy{Pool: p, Idle: env.StreamIdle, Priority: int(n.OptionInt("priority"))}, nil
 	},
 }
 
 // StreamProxy passes streams to a pool.
 type StreamProxy struct {
-	Pool *pool.Pool
-	Idle time.Duration // without traffic; 0: the server's tunnel timeout
+	Pool     *pool.Pool
+	Idle     time.Duration // without traffic; 0: the server's tunnel timeout
+	Priority int           // in the pool's queue
 }
 
 // HandleConn connects to a server and relays until both sides have ended. It
@@ -69,47 +83,63 @@ func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
 // connect chooses servers until a connection stands or the tries are used up. On
 // success a slot of the server is held.
 func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, net.Conn, *flow.Error) {
-	ask := balancer.Ask{Client: c.Client.Addr()}
+	ask := balancer.Ask{Client: c.Client.Addr(), Leaver: streamLeaver{c}, Priority: h.Priority}
+	v := h.visit(c, &ask)
 	var last *upstream.Server
 	for {
 		s, fault := h.Pool.Acquire(&ask, r)
 		if fault != nil {
 			return nil, nil, fault
 		}
-		r.Redispatched = r.Redispatched || last != nil && last != s
+		if last != nil && last != s {
+			r.Redispatched = true
+			last.Live.Redispatches.Add(1)
+		}
 		r.Server, r.ServerAddr = s.Name, s.Dial
 		last = s
 		conn, fault := transport.DialStream(s, c)
 		if fault == nil {
 			r.Timings.Connected = flow.Now()
 			h.Pool.Report(s, pool.Connected)
+			if v != nil {
+				h.Pool.Affinity.Bind(nil, v, s)
+			}
 			return s, conn, nil
 		}
 		h.Pool.Report(s, pool.ConnectFailed)
 		h.release(s, r)
-		if r.Retries >= h.Pool.Retry.Max {
+		if r.Retries >= h.Pool.Retry.Max || !h.Pool.Retry.Allows(fault, "", false) || !h.Pool.MayRetry() {
 			return nil, nil, fault
 		}
 		r.Retries++
 		s.Live.Retries.Add(1)
-		h.next(s, &ask)
+		if turn(h.Pool, s, &ask) {
+			time.Sleep(pauseFor(s))
+		}
 	}
 }
 
-// next readies another try: elsewhere at once, or the same server after a pause
-// (HAProxy manual, "retries": one second, or the connect timeout if shorter).
-func (h *StreamProxy) next(s *upstream.Server, ask *balancer.Ask) {
-	if h.Pool.Retry.Redispatch {
-		ask.Tried, ask.Forced = s, nil
-		if active, backup := h.Pool.Usable(); active+backup > 1 || !s.Usable() {
-			return
-		}
+// visit asks persistence, if the pool has any. What it is shown of the stream
+// are its connection and its client.
+func (h *StreamProxy) visit(c *flow.Conn, ask *balancer.Ask) *persistence.Visit {
+	if h.Pool.Affinity == nil {
+		return nil
 	}
-	d := time.Second
-	if t := s.Timeouts.Connect; t > 0 {
-		d = min(d, t)
-	}
-	time.Sleep(d)
+	v := new(persistence.Visit)
+	x := &flow.Exchange{}
+	x.Begin(c, nil)
+	ask.Forced = h.Pool.Affinity.Find(x, v)
+	return v
+}
+
+// streamLeaver tells whether a stream's client has left. One that has sent
+// something and ended its half may still wait for what comes back.
+type streamLeaver struct{ *flow.Conn }
+
+// Left asks the socket.
+func (l streamLeaver) Left() bool {
+	raw := sock.Raw(socketOf(l.Conn))
+	return raw != nil && sock.Left(raw, true)
 }
 
 // release gives the slot back; the record counts the stream itself in.

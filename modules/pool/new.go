@@ -23,6 +23,10 @@ type Deps struct {
 	// Monitor lends the monitor of a key, made by make if there is none; who
 	// lends it closes it. nil: new ones, closed with the pool.
 	Monitor func(k health.Key, make func() *health.Monitor) *health.Monitor
+	// Tables gives the tables of the configuration, by name; Table lends one.
+	// nil: there are none; new ones.
+	Tables func(name string) (persistence.TableSpec, bool)
+	Table  func(persistence.TableSpec) *persistence.Table
 	// Pools are those of the whole configuration, whose servers may be tracked.
 	// nil: this one.
 	Pools []config.Pool
@@ -43,6 +47,12 @@ func New(cfg *config.Pool, d Deps) (*Pool, diag.List) {
 	}
 	if b.deps.Monitor == nil {
 		b.deps.Monitor = func(_ health.Key, make func() *health.Monitor) *health.Monitor { return make() }
+	}
+	if b.deps.Tables == nil {
+		b.deps.Tables = func(string) (t persistence.TableSpec, ok bool) { return t, false }
+	}
+	if b.deps.Table == nil {
+		b.deps.Table = func(t persistence.TableSpec) *persistence.Table { return persistence.NewTable(t.Size, t.Expire) }
 	}
 	if b.p.log == nil {
 		b.p.log = slog.Default()
@@ -73,12 +83,12 @@ type builder struct {
 func (b *builder) limits() {
 	p, body := b.p, b.cfg.Body
 	p.live = b.deps.Live(upstream.Key{Pool: b.cfg.Name})
-	queue, retry := directive(body, &queueWord), directive(body, &retryWord)
+	queue := directive(body, &queueWord)
 	p.Timeouts = timeouts(upstream.Timeouts{}, []*config.Node{directive(nil, &timeoutWord)})
 	p.Timeouts = timeouts(p.Timeouts, config.Find(body, timeoutWord.Name))
 	p.Timeouts.Queue = queue.OptionDuration("timeout")
 	p.queueSize = queue.OptionInt("size")
-	p.Retry = Retry{Max: int(retry.Int(0)), Redispatch: retry.OptionText("redispatch") != "off"}
+	b.retry()
 	p.allBackups = config.Last(body, allBackupsWord.Name) != nil
 }
 
@@ -190,29 +200,6 @@ func (b *builder) policy() {
 		return
 	}
 	b.errs.Add(n.Range, "bad-balance", "unknown algorithm %q", n.Variant)
-}
-
-func (b *builder) affinity() {
-	n := config.Last(b.cfg.Body, "persist")
-	if n == nil {
-		return
-	}
-	word := persistWord()
-	full := *n
-	complete(&full, &word)
-	for _, m := range persistence.Modules() {
-		if m.Spec.Name != n.Variant {
-			continue
-		}
-		a, err := m.New(&full, b.p.servers)
-		if err != nil {
-			b.errs.Add(n.Range, "bad-persist", "%s", err)
-			return
-		}
-		b.p.Affinity = a
-		return
-	}
-	b.errs.Add(n.Range, "bad-persist", "unknown persistence %q", n.Variant)
 }
 
 // rebuildFirst makes the first set, before anybody may see the pool.

@@ -139,7 +139,10 @@ func serverWord() spec.Word {
 
 var queueWord = spec.Word{
 	Name: "queue", In: spec.InPool,
-	Doc:     "How long, and how many, exchanges and streams wait for a slot of a server with a maxconn",
+	Doc: "How long, and how many, exchanges and streams wait for a slot of a server with a maxconn",
+	Long: "Who may go to any server waits in the pool's line, who is bound to one by persistence or a hash in that server's. A slot goes to " +
+		"who has waited longest in either; the option `priority` of `proxy` puts some before others. Who leaves gives the place back " +
+		"within a tenth of a second.",
 	Example: "queue timeout 5s size 1000",
 	Options: []spec.Word{
 		duration("timeout", "5s", "how long one waits; then the answer is 503"),
@@ -153,17 +156,30 @@ var queueWord = spec.Word{
 
 var retryWord = spec.Word{
 	Name: "retry", In: spec.InPool,
-	Doc: "How often a failed try is repeated",
-	Long: "Only what no server can have begun to see is repeated, and requests that are idempotent. A retry goes to another server, " +
-		"when there is one, unless `redispatch off`: then it goes where persistence or a hash says, again.",
+	Doc: "How often a failed try is repeated, and after what",
+	Long: "By itself only what no server can have begun to see is repeated, and once what is safe (GET, HEAD, OPTIONS, TRACE; RFC 9110 §9.2.1) " +
+		"and broke before its answer. `on` says instead what is repeated: `connect_failure` (no connection stood), `refused` (of those, only " +
+		"the refused), `timeout` (no answer within `timeout first_byte`), `empty_response` (closed without a byte of an answer), and " +
+		"statuses (`503`, `5xx`), whose answers are passed on only by the last try. What a server may have seen is repeated if its method is " +
+		"idempotent (RFC 9110 §9.2.2), or with `any_method`; a body only if all of it that was sent is still there. A retry goes to " +
+		"another server, when there is one, at once; with `redispatch off`, and without another, to the same one after a second " +
+		"(or its connect timeout, if that is shorter).",
 	Example: "retry 3 redispatch",
 	Args: []spec.Arg{{Name: "N", Kind: spec.Int, Max: 100, Optional: true, Default: "3",
 		Doc: "tries after the first one"}},
-	Options: []spec.Word{{
-		Name: "redispatch", Doc: "a retry goes to another server when there is one", Default: "on",
-		Args: []spec.Arg{{Name: "WHEN", Kind: spec.Enum, Words: []string{"on", "off"}, Optional: true, Default: "on",
-			Doc: "on or off"}},
-	}},
+	Options: []spec.Word{
+		{Name: "redispatch", Doc: "a retry goes to another server when there is one", Default: "on",
+			Args: []spec.Arg{{Name: "WHEN", Kind: spec.Enum, Words: []string{"on", "off"}, Optional: true, Default: "on",
+				Doc: "on or off"}}},
+		{Name: "on", Doc: "what is repeated",
+			Args: []spec.Arg{{Name: "CONDITION", Kind: spec.String, Variadic: true,
+				Doc: "connect_failure, refused, timeout, empty_response, statuses"}}},
+		{Name: "any_method", Doc: "`on` counts for POST, PATCH and unknown methods as well: what they do may be done twice"},
+		{Name: "budget", Doc: "at most that share of the last ten seconds' requests are retries (but ten a second always may be)", Default: "20%",
+			Args: []spec.Arg{{Name: "PERCENT", Kind: spec.Percent, Max: 1000, Doc: "of the requests"}}},
+		{Name: "buffer", Doc: "how much of a request's body is kept to be sent again (without: what came together with the header)",
+			Args: []spec.Arg{{Name: "SIZE", Kind: spec.Size, Min: 1, Max: 64 << 20, Doc: "bytes a request"}}},
+	},
 }
 
 var timeoutWord = spec.Word{

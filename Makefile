@@ -1,6 +1,7 @@
 # make          builds bin/loadstar, bin/lbfmt and bin/lbbench
 # make run      serves caddyfile-examples/quickstart.lb in the foreground
 # make test     everything that CI checks
+# make test-integration  probes against real servers, from Debian's packages
 # make bench    Loadstar, HAProxy, nginx and Caddy side by side
 # make soak     1,000 reloads under load
 
@@ -13,7 +14,7 @@ LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short race bench bench-short soak soak-short fmt fmt-check vet lint lb-check tools peers caddy clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check tools peers caddy clean
 
 build:
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
@@ -30,6 +31,27 @@ test-short: fmt-check vet build
 
 race: peers
 	$(GO) test -race -timeout 5m $(TEST)
+
+# Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
+# ports and in temporary directories, and end with the tests.
+test-integration: real-servers
+	$(GO) test -tags integration -timeout 10m -run 'TestRealServers' -v ./modules/health
+
+# policy-rc.d keeps Debian from starting what is only installed; one that is
+# there already is left alone. What cannot be installed is skipped by its test.
+REAL_SERVERS = redis-server postgresql mariadb-server slapd opensmtpd
+real-servers:
+	@if dpkg -s $(REAL_SERVERS) >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		policy=/usr/sbin/policy-rc.d; ours=; \
+		if ! test -e $$policy; then printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy && ours=1; fi; \
+		apt-get -qq update >/dev/null 2>&1; \
+		for p in $(REAL_SERVERS); do \
+			DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$p >/dev/null 2>&1 \
+			|| echo "SKIP: $$p could not be installed"; \
+		done; \
+		if test -n "$$ours"; then rm -f $$policy; fi; \
+	else echo "SKIP: not all of $(REAL_SERVERS) are installed, and only root may install them"; fi
 
 fmt-check:
 	@bad=$$(gofmt -l $(SOURCES)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt mends it):"; echo "$$bad"; exit 1; fi

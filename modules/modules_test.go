@@ -93,7 +93,6 @@ func sample(word string, a *spec.Arg) string {
 		"request [+|-]NAME": "X-Sample", "response [+|-]NAME": "X-Sample",
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
-		"exec COMMAND": "/bin/true",
 		"exec COMMAND": "/bin/true", "on CONDITION": "503", "key KEY": "{client.ip}",
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {

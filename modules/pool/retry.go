@@ -66,8 +66,8 @@ func (r *Retry) Method(method string) bool {
 // tells that a server may have begun to see the request before that.
 func (r *Retry) Allows(f *flow.Error, method string, begun bool) bool {
 	switch {
-	case f.Side == flow.SideClient:
-		return false
+	case f.Side == flow.SideClient, f.Side == flow.SideProxy && f.Phase == flow.PhaseRequest:
+		return false // what the client sent is at fault
 	case !f.Begun && f.Phase == flow.PhaseConnect:
 		return r.On&ConnectFailure != 0 || r.On&Refused != 0 && errors.Is(f.Err, syscall.ECONNREFUSED)
 	case !f.Begun: // a connection that was found dead

@@ -97,14 +97,9 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 		return nil
 	}
 	ready, ok := r.Body.(interface{ Ready() bool })
-	if ok && r.ContentLength > 0 && !r.Expect && ready.Ready() {
-		v, err := r.Body.Next()
-		if err != nil && err != io.EOF {
+	for ok && !r.Expect && ready.Ready() && len(c.view) == 0 && len(c.out) < gatherLimit {
+		if whole, err := c.gather(r); whole || err != nil {
 			return err
-		}
-		c.view = v
-		if int64(len(v)) == r.ContentLength {
-			return nil
 		}
 	}
 	// From here on everything is written at once, in order.
@@ -130,6 +125,29 @@ func (c *conn) sendBody(x *flow.Exchange, t *upstream.Timeouts) error {
 	c.pump = p
 	go c.runPump(p, x, t)
 	return nil
+}
+
+// gatherLimit bounds what is put together with a head before it is sent.
+const gatherLimit = 16 << 10
+
+// gather puts the next stretch of the body behind the head; whole tells that it
+// was the last. A body that turns out to be malformed has then not cost the
+// server a look.
+func (c *conn) gather(r *flow.Request) (whole bool, err error) {
+	v, err := r.Body.Next()
+	switch {
+	case err != nil && err != io.EOF:
+		return false, err
+	case r.ContentLength > 0:
+		c.view = v
+		return int64(len(v)) == r.ContentLength, nil
+	case err == io.EOF:
+		c.out = wire.AppendLastChunk(c.out, r.Body.Trailer())
+		return true, nil
+	default:
+		c.out = append(append(wire.AppendChunkSize(c.out, len(v)), v...), crlf...)
+		return false, nil
+	}
 }
 
 // runPump sends the rest of the body, then starts the clock for the answer.

@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"dsl/syntax":               1,
 	"listener/wire/http1":      1,
 	"listener/wire/proxyproto": 1,
+	"listener/flow/flowtest":   1, // the contract of a Responder
 
 	// Loops over connections, lines, conditions, servers.
 	"dsl/format":       2,

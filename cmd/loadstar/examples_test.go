@@ -32,7 +32,7 @@ type example struct {
 }
 
 var (
-	listens  = regexp.MustCompile(`((?:http|tcp)://[^:\s]*):(\d+)( \{|,)`)
+	listens  = regexp.MustCompile(`((?:https?|tcp|tls)://[^:\s]*):(\d+)( \{|,)`)
 	servers  = regexp.MustCompile(`(?m)^(\s*server \S+ )(10\.\d+\.\d+\.\d+:\d+)`)
 	internal = regexp.MustCompile(`(?m)^(\s*server \S+ 127\.0\.0\.1):(\d+)`)
 )

@@ -88,7 +88,7 @@ var confined = map[string][]string{
 	"golang.org/x/crypto":                 {"modules/certs"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.
-	"net/http": {"cmd/", "listener/http2", "listener/http3", "modules/certs", "modules/runtime"},
+	"net/http": {"cmd/", "listener/flow/flowtest", "listener/http2", "listener/http3", "modules/certs", "modules/runtime"},
 }
 
 // pkg is what go list tells of a package. Tests may import what they like: an

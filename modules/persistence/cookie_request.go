@@ -53,8 +53,8 @@ var equals = []byte{'='}
 func trimBlanks(b []byte) []byte { return bytes.Trim(b, " \t") }
 
 // judge weighs one cookie of our name, and notes the log's letter: V valid, D
-// known but down, I unknown, E not seen for too long, O too old, U not looked at
-// since one before it was valid.
+// known but down, I unknown, E not seen for too long, O too old. What comes behind
+// a valid one changes nothing but the dates, as with HAProxy.
 func (c *cookie) judge(x *flow.Exchange, v *Visit, value []byte, before *upstream.Server) *upstream.Server {
 	r := &x.Record
 	id := c.idOf(value, v)
@@ -79,12 +79,8 @@ func (c *cookie) judge(x *flow.Exchange, v *Visit, value []byte, before *upstrea
 			r.CookieIn = 'D'
 		}
 	}
-	switch r.CookieIn {
-	case 'D', 'E', 'O':
-	default:
-		if r.CookieIn = 'I'; before != nil {
-			r.CookieIn = 'U'
-		}
+	if r.CookieIn == 'N' {
+		r.CookieIn = 'I'
 	}
 	return before
 }
@@ -133,19 +129,25 @@ func (c *cookie) forward(x *flow.Exchange, i int, field []byte) {
 		return
 	}
 	h := &x.Req.Header
-	out := x.Scratch[:0]
+	out, gap := x.Scratch[:0], false
 	for rest := field; len(rest) > 0; {
 		var pair []byte
 		pair, rest, _ = bytes.Cut(rest, semicolon)
 		value, ours := c.valueOf(pair)
 		if ours && c.mode == insert {
+			gap = true
 			continue
 		}
-		if len(out) > 0 {
-			out = append(out, ';')
-		} else {
+		switch {
+		case len(out) == 0:
 			pair = bytes.TrimLeft(pair, " \t")
+		case gap: // where one was cut out, a blank stands, whatever stood there
+			out = append(out, ';', ' ')
+			pair = bytes.TrimLeft(pair, " \t")
+		default:
+			out = append(out, ';')
 		}
+		gap = false
 		_, own, cut := bytes.Cut(value, prefixBytes)
 		if !ours || !cut {
 			out = append(out, pair...)

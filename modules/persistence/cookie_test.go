@@ -116,7 +116,8 @@ func TestFind(t *testing.T) {
 		{[]string{"Cookie: ;;; SRV=A;"}, 0, 'V', ""},
 		{[]string{"Cookie: SRV=B; SRV=A"}, 0, 'V', ""},
 		{[]string{"Cookie: SRV=B; SRV=x"}, -1, 'D', ""},
-		{[]string{"Cookie: SRV=A; SRV=B"}, 0, 'U', ""},
+		{[]string{"Cookie: SRV=A; SRV=B"}, 0, 'V', ""},
+		{[]string{"Cookie: a=1;SRV=A;b=2;c=3"}, 0, 'V', "Cookie: a=1; b=2;c=3"},
 	} {
 		for _, indirect := range []bool{false, true} {
 			var options []string

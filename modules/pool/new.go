@@ -185,23 +185,6 @@ func (b *builder) source(n *config.Node) netip.Addr {
 	return ip
 }
 
-func (b *builder) policy() {
-	word := balanceWord()
-	n := directive(b.cfg.Body, &word)
-	for _, m := range balancer.Modules() {
-		if m.Spec.Name != n.Variant {
-			continue
-		}
-		policy, err := m.New(n)
-		if err != nil {
-			b.errs.Add(n.Range, "bad-balance", "%s", err)
-		}
-		b.p.policy = policy
-		return
-	}
-	b.errs.Add(n.Range, "bad-balance", "unknown algorithm %q", n.Variant)
-}
-
 // rebuildFirst makes the first set, before anybody may see the pool.
 func (p *Pool) rebuildFirst() {
 	set := p.usable()

@@ -71,11 +71,20 @@ type Observer interface {
 	Observe(s *upstream.Server, d time.Duration, ok bool)
 }
 
-// Keyed is a Policy that makes its choice of what Ask.Exchange shows.
+// Need is what a Policy chooses by.
+type Need uint8
+
+// The needs.
+const (
+	NeedsNothing  Need = iota // of Ask, or no more than Client
+	NeedsExchange             // Ask.Exchange, be it one that stands for a stream
+	NeedsRequest              // Ask.Exchange with a request in it: it is no policy for streams
+)
+
+// Keyed is a Policy that makes its choice of what is asked.
 type Keyed interface {
 	Policy
-	// NeedsHTTP reports whether it must be a request: it is no policy for streams.
-	NeedsHTTP() bool
+	Needs() Need
 }
 
 // BodyPolicy is a Policy that looks into request bodies.

@@ -45,7 +45,12 @@ type templateKey struct {
 	http bool // it has placeholders that need a request
 }
 
-func (k *templateKey) needsHTTP() bool { return k.http }
+func (k *templateKey) needs() Need {
+	if k.http {
+		return NeedsRequest
+	}
+	return NeedsExchange
+}
 
 func (k *templateKey) hash(a *Ask) (uint32, bool) {
 	x := a.Exchange

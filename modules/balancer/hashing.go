@@ -13,6 +13,7 @@ type hashKey interface {
 	// hash gives the hash of what the one who asks shows; ok is false if it
 	// shows no key.
 	hash(a *Ask) (h uint32, ok bool)
+	needs() Need
 }
 
 // hashOptions are the options of every algorithm that hashes, behind its own.
@@ -85,12 +86,8 @@ func (p *hashPolicy) Picker(servers []*upstream.Server) Picker {
 	return h
 }
 
-// NeedsHTTP implements Keyed. Policies whose keys are not made of an exchange
-// never get one, whatever this says.
-func (p *hashPolicy) NeedsHTTP() bool {
-	k, ok := p.key.(interface{ needsHTTP() bool })
-	return ok && k.needsHTTP()
-}
+// Needs implements Keyed.
+func (p *hashPolicy) Needs() Need { return p.key.needs() }
 
 // hashed picks by a hash: the server at its place in the layout, or, when that is
 // to be avoided or has more than its share of the load, the next one behind it.

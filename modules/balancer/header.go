@@ -10,7 +10,7 @@ var header = Module{
 	Spec: spec.Word{
 		Name: "header",
 		Doc:  "The same server for the same value of a header field",
-		Long: "The first value counts, up to a comma, of the first field of that name that has one. Requests without it take turns. With " +
+		Long: "The first value counts, up to a comma, of the first field of that name. Requests without one take turns. With " +
 			"`domain_only`, made for `Host`, only the domain's own name counts: `example` of `www.example.com`.",
 		Example: "balance header X-Tenant maglev",
 		Args:    []spec.Arg{{Name: "NAME", Kind: spec.HeaderName, Doc: "the field's name"}},
@@ -28,7 +28,7 @@ type headerKey struct {
 	domain bool
 }
 
-func (*headerKey) needsHTTP() bool { return true }
+func (*headerKey) needs() Need { return NeedsRequest }
 
 func (k *headerKey) hash(a *Ask) (uint32, bool) {
 	if a.Exchange == nil {
@@ -44,16 +44,14 @@ func (k *headerKey) hash(a *Ask) (uint32, bool) {
 	return sdbm(0, v), true
 }
 
-// find gives the first value of the first field whose first value is not empty.
+// find gives the first value of the first field of the name, be it empty.
 func (k *headerKey) find(h *flow.Header) []byte {
 	for i := range h.Len() {
 		id, name, value, ok := h.At(i)
 		if !ok || id != k.id || id == flow.Unknown && !flow.EqualFold(name, k.name) {
 			continue
 		}
-		if v := firstOf(value); len(v) > 0 {
-			return v
-		}
+		return firstOf(value)
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func TestHeaderKey(t *testing.T) {
 		{"a, b", false, "a"},
 		{" a , b", false, "a"},
 		{", b", false, "-"},
-		{", b|c, d", false, "c"},
+		{", b|c, d", false, "-"},
 		{`"a,b", c`, false, `"a,b"`},
 		{`"a\",b", c`, false, `"a\",b"`},
 		{"a|b", false, "a"},
@@ -177,12 +177,13 @@ func TestTemplateKey(t *testing.T) {
 	checkKey(t, empty, &Ask{Exchange: x}, "-")
 }
 
-func TestNeedsHTTP(t *testing.T) {
-	for text, want := range map[string]bool{
-		"uri": true, "header X": true, "url_param p": true, "url_param p check_post": true, "source": false,
-		"hash {client.ip}": false, "hash {tls.server_name}": false, "hash {client.ip}{http.host}": true, "hash {http.header.X-A}": true,
+func TestNeeds(t *testing.T) {
+	for text, want := range map[string]Need{
+		"uri": NeedsRequest, "header X": NeedsRequest, "url_param p": NeedsRequest, "url_param p check_post": NeedsRequest,
+		"source": NeedsNothing, "hash {client.ip}": NeedsExchange, "hash {tls.server_name}": NeedsExchange,
+		"hash {client.ip}{http.host}": NeedsRequest, "hash {http.header.X-A}": NeedsRequest,
 	} {
-		if got := policy(t, text).(Keyed).NeedsHTTP(); got != want {
+		if got := policy(t, text).(Keyed).Needs(); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}

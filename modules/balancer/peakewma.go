@@ -14,7 +14,7 @@ var peakEWMA = Module{
 		Name: "peak_ewma",
 		Doc:  "Of two servers drawn at random by weight the one that answers sooner, as its latency and its load say",
 		Long: "The latency is measured from the slot to the head of the answer (in tcp sites: to the connection). It rises at once when a server gets slower and " +
-			"falls gradually, over the decay time. A try that failed counts as one that took a second at least, so that a server that fails " +
+			"falls gradually, over the decay time. A try that failed, or an answer of 500 and above, counts as one that took a second at least, so that a server that fails " +
 			"quickly draws no traffic. Uploads of more than 64 KiB are not measured, for they go by the client's speed.",
 		Example: "balance peak_ewma",
 		Options: []spec.Word{{

@@ -22,6 +22,8 @@ var source = Module{
 
 type sourceKey struct{}
 
+func (sourceKey) needs() Need { return NeedsNothing }
+
 // hash finds no key in clients without an address (unix sockets).
 func (sourceKey) hash(a *Ask) (uint32, bool) {
 	if !a.Client.IsValid() {

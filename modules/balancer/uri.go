@@ -42,7 +42,7 @@ type uriKey struct {
 	whole, pathOnly bool
 }
 
-func (*uriKey) needsHTTP() bool { return true }
+func (*uriKey) needs() Need { return NeedsRequest }
 
 func (k *uriKey) hash(a *Ask) (h uint32, ok bool) {
 	if a.Exchange == nil {

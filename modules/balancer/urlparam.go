@@ -61,7 +61,7 @@ type paramKey struct {
 	post int // bytes of a body to be searched, 0: none
 }
 
-func (*paramKey) needsHTTP() bool { return true }
+func (*paramKey) needs() Need { return NeedsRequest }
 
 func (k *paramKey) hash(a *Ask) (uint32, bool) {
 	if a.Exchange == nil {

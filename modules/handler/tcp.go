@@ -109,7 +109,7 @@ func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, n
 		}
 		r.Server, r.ServerAddr = s.Name, s.Dial
 		last = s
-		conn, fault := transport.Dial(s)
+		conn, fault := transport.DialStream(s, c)
 		if fault == nil {
 			r.Timings.Connected = flow.Now()
 			h.Pool.Report(s, pool.Connected)

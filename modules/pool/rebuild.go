@@ -144,6 +144,7 @@ func (p *Pool) arm(set *set) {
 	}
 	set.picker = p.policy.Picker(set.servers)
 	set.tracker, _ = set.picker.(balancer.Tracker)
+	set.watch, _ = set.picker.(balancer.Observer)
 	_, set.binds = set.picker.(balancer.Binder)
 	for _, s := range set.servers {
 		set.grows = set.grows || s.Minconn > 0

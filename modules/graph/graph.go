@@ -223,11 +223,11 @@ func (b *builder) transport(p *pool.Pool) transport.Transport {
 
 // fail notes an error of a module at the place of its directive.
 func (b *builder) fail(n *config.Node, err error) {
-	if d, ok := err.(diag.Diagnostic); ok { //nolint:errorlint // a diagnostic has its own place
+	if d, ok := err.(diag.Diagnostic); ok {
 		b.errs = append(b.errs, d)
 		return
 	}
-	if l, ok := err.(diag.List); ok { //nolint:errorlint // the same
+	if l, ok := err.(diag.List); ok {
 		b.errs = append(b.errs, l...)
 		return
 	}

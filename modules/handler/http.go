@@ -44,6 +44,9 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 	}
 	t := h.begin(x)
 	defer t.end(x)
+	if fault := t.collect(x); fault != nil {
+		return false, fault
+	}
 	for {
 		s, fault := h.Pool.Acquire(&t.ask, r)
 		if fault != nil {
@@ -53,6 +56,7 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 		fault = h.Transport.RoundTrip(x, s)
 		if fault == nil {
 			h.Pool.Answered(s, x.Resp.Status)
+			timed(h.Pool, s, x, x.Resp.Status < 500)
 			if !t.rejects(x) {
 				h.relay(x, t)
 				return true, nil
@@ -62,6 +66,7 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 		} else {
 			if fault.Side != flow.SideClient {
 				h.Pool.Report(s, outcome(fault))
+				timed(h.Pool, s, x, false)
 			}
 			h.release(x, s)
 			if !t.again(x, fault) {

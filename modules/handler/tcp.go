@@ -38,6 +38,14 @@ var ProxyTCP = StreamModule{
 				Labels:  []diag.Label{{Range: p.Persist, Message: "said here"}},
 			}
 		}
+		if p.Needs() == balancer.NeedsRequest {
+			return nil, diag.Diagnostic{
+				Range: n.Range, Rule: "http-in-tcp-site",
+				Message: fmt.Sprintf("pool %s balances by what stands in HTTP requests; this site is tcp", p.Name),
+				Help:    []string{"write `balance source`, or `balance hash` with placeholders of connections"},
+				Labels:  []diag.Label{{Range: p.Balance, Message: "said here"}},
+			}
+		}
 		return &StreamProxy{Pool: p, Idle: env.StreamIdle, Priority: int(n.OptionInt("priority"))}, nil
 	},
 }
@@ -85,6 +93,10 @@ func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
 func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, net.Conn, *flow.Error) {
 	ask := balancer.Ask{Client: c.Client.Addr(), Leaver: streamLeaver{c}, Priority: h.Priority}
 	v := h.visit(c, &ask)
+	if h.Pool.Needs() == balancer.NeedsExchange {
+		ask.Exchange = new(flow.Exchange)
+		ask.Exchange.Begin(c, nil)
+	}
 	var last *upstream.Server
 	for {
 		s, fault := h.Pool.Acquire(&ask, r)
@@ -101,12 +113,14 @@ func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, n
 		if fault == nil {
 			r.Timings.Connected = flow.Now()
 			h.Pool.Report(s, pool.Connected)
+			h.Pool.Observe(s, r.Timings.Slot, true)
 			if v != nil {
 				h.Pool.Affinity.Bind(nil, v, s)
 			}
 			return s, conn, nil
 		}
 		h.Pool.Report(s, pool.ConnectFailed)
+		h.Pool.Observe(s, r.Timings.Slot, false)
 		h.release(s, r)
 		if r.Retries >= h.Pool.Retry.Max || !h.Pool.Retry.Allows(fault, "", false) || !h.Pool.MayRetry() {
 			return nil, nil, fault

@@ -9,7 +9,6 @@ import (
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
-	"github.com/loadstar-lb/loadstar/modules/balancer"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -183,23 +182,6 @@ func (b *builder) source(n *config.Node) netip.Addr {
 		b.errs.Add(n.Option("source").Range, "bad-address", "source needs one IP address, not %q", text)
 	}
 	return ip
-}
-
-func (b *builder) policy() {
-	word := balanceWord()
-	n := directive(b.cfg.Body, &word)
-	for _, m := range balancer.Modules() {
-		if m.Spec.Name != n.Variant {
-			continue
-		}
-		policy, err := m.New(n)
-		if err != nil {
-			b.errs.Add(n.Range, "bad-balance", "%s", err)
-		}
-		b.p.policy = policy
-		return
-	}
-	b.errs.Add(n.Range, "bad-balance", "unknown algorithm %q", n.Variant)
 }
 
 // rebuildFirst makes the first set, before anybody may see the pool.

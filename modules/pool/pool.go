@@ -21,15 +21,17 @@ type Pool struct {
 	Retry    Retry
 	Affinity persistence.Affinity // nil without `persist`
 	Persist  diag.Range           // of the `persist` directive
+	Balance  diag.Range           // of the `balance` directive
 
 	servers    []*upstream.Server
 	live       *upstream.Live // the pool's own
 	byLive     map[*upstream.Live]*upstream.Server
 	policy     balancer.Policy
-	monitors   []*health.Monitor // by server index, nil without probes
-	agents     []*health.Monitor // the same for agents
-	tracks     []*track          // by server index, nil unless it follows another
-	passive    *passive          // nil: live traffic is not watched
+	bodies     balancer.BodyPolicy // policy, if it is one
+	monitors   []*health.Monitor   // by server index, nil without probes
+	agents     []*health.Monitor   // the same for agents
+	tracks     []*track            // by server index, nil unless it follows another
+	passive    *passive            // nil: live traffic is not watched
 	allBackups bool
 	queueSize  int64
 	log        *slog.Logger
@@ -45,10 +47,11 @@ type Pool struct {
 
 // set is what is usable now.
 type set struct {
-	picker  balancer.Picker  // nil: nothing is usable
-	tracker balancer.Tracker // picker, if it is one
-	binds   bool             // picker may bind a choice to a server
-	grows   bool             // limits grow with the load (minconn)
+	picker  balancer.Picker   // nil: nothing is usable
+	tracker balancer.Tracker  // picker, if it is one
+	watch   balancer.Observer // picker, if it is one
+	binds   bool              // picker may bind a choice to a server
+	grows   bool              // limits grow with the load (minconn)
 	servers []*upstream.Server
 	active  int // usable servers that are no backups
 	backup  int // usable backups

@@ -79,7 +79,7 @@ func unescape(v config.Value) ([]byte, error) {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c == '\\' {
-			n := 0
+			var n int
 			if c, n = escape(s[i+1:]); n == 0 {
 				return nil, misuse(v.Range, "unknown escape in %q: there are \\r \\n \\t \\0 \\\\ and \\xHH", s)
 			}

@@ -71,10 +71,11 @@ func (s *session) reply() (code int, text string, err error) {
 		if len(line) < 3 || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 			return 0, line, nil
 		}
-		code, err := strconv.Atoi(line[:3])
-		if err != nil || code < 200 || code > 599 {
-			return 0, line, nil
+		n, bad := strconv.ParseUint(line[:3], 10, 16)
+		if bad != nil || n < 200 || n > 599 {
+			return 0, line, nil //nolint:nilerr // no reply, but no error of the connection either
 		}
+		code := int(n)
 		if len(line) < 5 || line[3] == ' ' {
 			return code, line[min(4, len(line)):], nil
 		}

@@ -29,6 +29,10 @@ func (a *answer) begin() {
 // than sent beside it by writev.
 const copyLimit = 2 << 10
 
+// oneRecord is the same for TLS, where each piece would be a record and a system
+// call of its own (RFC 8446 §5.1: a record holds at most 16 KiB).
+const oneRecord = 16 << 10
+
 // Inform sends an interim answer; HTTP/1.0 clients know none (RFC 9110 §15.2).
 func (c *conn) Inform(status int, h *flow.Header) error {
 	s := c.s
@@ -96,7 +100,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	if a.chunked {
 		a.out = wire.AppendChunkSize(a.out, len(p))
 	}
-	if len(p) <= copyLimit && len(a.out)+len(p)+16 <= cap(a.out) {
+	room := len(a.out) + len(p) + 16
+	if len(p) <= copyLimit && room <= cap(a.out) || c.raw == nil && room <= oneRecord {
 		a.out = append(a.out, p...)
 		c.endChunk()
 		return len(p), nil
@@ -172,7 +177,7 @@ func (c *conn) sendRest(n int, p []byte) error {
 		for b = b[n:]; len(b) > 0; {
 			// Progress counts, not completion: a deadline a buffer.
 			part := b[:min(len(b), 64<<10)]
-			_ = c.fc.SetWriteDeadline(time.Now().Add(stall))
+			c.dueWrite(int64(stall))
 			m, err := c.fc.Write(part)
 			if err != nil {
 				return err
@@ -182,6 +187,15 @@ func (c *conn) sendRest(n int, p []byte) error {
 		n = 0
 	}
 	return nil
+}
+
+// dueWrite has writes fail after stall, or up to a second later: the deadline is
+// set once a second, not once a write.
+func (c *conn) dueWrite(stall int64) {
+	if now := flow.Now(); c.writeBy < now+stall {
+		c.writeBy = now + stall + int64(time.Second)
+		_ = c.fc.SetWriteDeadline(flow.Time(c.writeBy))
+	}
 }
 
 func (c *conn) sendFailed(err error) error {

@@ -55,6 +55,7 @@ type conn struct {
 
 	served    int   // exchanges
 	deadline  int64 // of reads, as set; 0: none
+	writeBy   int64 // of writes, at the least
 	idleSince int64
 	drained   bool        // the last read left nothing behind
 	eof       atomic.Bool // the client sends no more
@@ -79,7 +80,7 @@ const peek = int64(50 * time.Millisecond)
 // must be served outline.
 func (c *conn) await() {
 	if c.raw == nil {
-		for c.advance() && !c.done {
+		for c.advance() && !c.done && !c.parked {
 			c.readBlocking()
 		}
 		return
@@ -180,7 +181,7 @@ func (c *conn) waiting() {
 	switch {
 	case c.served == 0:
 		c.due(c.idleSince+c.patience(), int64(100*time.Millisecond))
-	case c.raw != nil && now-c.idleSince < peek:
+	case now-c.idleSince < peek:
 		c.due(min(now+peek, c.idleSince+c.patience()), 2*peek)
 	default:
 		c.due(c.idleSince+c.patience(), int64(time.Second))
@@ -224,7 +225,7 @@ func (c *conn) readFailed(err error) {
 		// The look after peek: the callback reads once more. The next
 		// wait is for the rest of the idle time.
 		_ = c.fc.SetReadDeadline(time.Time{})
-		c.parked = c.fc.Parks && c.raw != nil
+		c.parked = c.fc.Parks
 	case c.served == 0:
 		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "no request came"})
 	default:

@@ -26,7 +26,18 @@ type Client struct {
 // Dial connects to a port on the loopback address.
 func Dial(t testing.TB, port int) *Client {
 	t.Helper()
-	c, err := net.Dial("tcp", rig.Addr(port))
+	return DialFrom(t, "", port)
+}
+
+// DialFrom is Dial from one of the loopback's addresses, such as 127.0.0.9; "":
+// the usual one.
+func DialFrom(t testing.TB, source string, port int) *Client {
+	t.Helper()
+	var d net.Dialer
+	if source != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(source)}
+	}
+	c, err := d.Dial("tcp", rig.Addr(port))
 	if err != nil {
 		t.Fatal(err)
 	}

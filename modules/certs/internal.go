@@ -40,7 +40,7 @@ func (s *Internal) name(asked string) string {
 	open := false
 	for _, h := range s.Hosts {
 		rest, wild := strings.CutPrefix(h, "*")
-		if h == asked || wild && strings.HasSuffix(asked, rest) && strings.IndexByte(asked, '.') == len(asked)-len(rest) {
+		if h != "" && h == asked || wild && strings.HasSuffix(asked, rest) && strings.IndexByte(asked, '.') == len(asked)-len(rest) {
 			return h
 		}
 		open = open || h == ""

@@ -32,7 +32,8 @@ type Store struct {
 // set is one Files as it was read last.
 type set struct {
 	Files
-	stamp   string // what the files looked like
+	read    bool   // at least once
+	stamp   string // what the files looked like then
 	entries []*entry
 	err     error  // of the last reading; entries are then the last good ones
 	told    string // what was logged of it
@@ -89,7 +90,7 @@ func (s *Store) Refresh() {
 func (s *set) refresh(log *slog.Logger) (changed bool) {
 	files, dir, err := s.list()
 	stamp := stampOf(files)
-	if err == nil && s.err == nil && stamp == s.stamp {
+	if s.read && err == nil && s.err == nil && stamp == s.stamp {
 		return false
 	}
 	var fresh []*entry
@@ -107,8 +108,8 @@ func (s *set) refresh(log *slog.Logger) (changed bool) {
 		}
 		return false
 	}
-	first := s.stamp == "" && s.told == ""
-	s.stamp, s.err = stamp, err
+	first := !s.read
+	s.read, s.stamp, s.err = true, stamp, err
 	if err != nil {
 		if text := err.Error(); text != s.told {
 			if s.told = text; len(s.entries) > 0 {

@@ -65,7 +65,7 @@ func startDuel(t *testing.T, setups []setup, answer func(server string) func(net
 		words = append(words, "{"+name+"}", fmt.Sprint(d.origins[i].Port))
 	}
 	fill := strings.NewReplacer(words...)
-	hap := "global\n log stdout format raw local0\ndefaults\n mode http\n log global\n option httplog\n" +
+	hap := "global\n log stdout format raw local0\ndefaults\n mode http\n log global\n option httplog\n option dontlognull\n" +
 		" timeout client 20s\n timeout server 10s\n timeout connect 5s\n timeout queue 10s\n retries 0\n"
 	var ours strings.Builder
 	for i, s := range setups {

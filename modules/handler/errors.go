@@ -40,11 +40,13 @@ func (p *ErrorPages) Fail(x *flow.Exchange, err error) {
 
 // Respond answers with the error's status (flow.Error.StatusCode) and notes its
 // flags in the record. An answer that has begun is cut instead, so that the
-// client cannot take what it got for the whole. What a server said is dropped.
+// client cannot take what it got for the whole, and one whose client has left is
+// ended without an answer. What a server said is dropped.
 func (p *ErrorPages) Respond(x *flow.Exchange, err *flow.Error) {
 	x.Record.Err = err
 	x.Record.Terminate(err.Flags())
-	if x.Started() {
+	left := err.Side == flow.SideClient && (err.Phase == flow.PhaseQueue || err.Phase == flow.PhaseConnect)
+	if left || x.Started() {
 		x.Abort(err)
 		return
 	}

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +70,11 @@ func ended(all []*Socket) bool {
 func closeIdle(all []*Socket) {
 	for _, s := range all {
 		s.open.each(func(c *conn) {
-			if !c.unread() {
+			switch _, secured := c.Conn.Conn.(*tls.Conn); {
+			case c.unread():
+			case secured: // its goodbye may wait for a client that reads nothing
+				go c.CloseIfIdle()
+			default:
 				c.CloseIfIdle()
 			}
 		})

@@ -180,7 +180,7 @@ func TestTemplateKey(t *testing.T) {
 func TestNeeds(t *testing.T) {
 	for text, want := range map[string]Need{
 		"uri": NeedsRequest, "header X": NeedsRequest, "url_param p": NeedsRequest, "url_param p check_post": NeedsRequest,
-		"source": NeedsNothing, "hash {client.ip}": NeedsExchange, "hash {tls.server_name}": NeedsExchange,
+		"source": NeedsNothing, "hash {client.ip}": NeedsExchange, "hash {tls.sni}": NeedsExchange,
 		"hash {client.ip}{http.host}": NeedsRequest, "hash {http.header.X-A}": NeedsRequest,
 	} {
 		if got := policy(t, text).(Keyed).Needs(); got != want {

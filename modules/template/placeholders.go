@@ -40,13 +40,6 @@ var common = []placeholder{
 		func(b []byte, x *flow.Exchange, _ string) []byte { return append(b, x.Record.Site...) }},
 	{spec.Placeholder{Name: "conn.id", Doc: "the number of the connection, counted since the start of the process"},
 		func(b []byte, x *flow.Exchange, _ string) []byte { return strconv.AppendUint(b, x.Conn.ID, 10) }},
-	{spec.Placeholder{Name: "tls.server_name", Doc: "the server name that the client asked for, empty in clear"},
-		func(b []byte, x *flow.Exchange, _ string) []byte {
-			if x.Conn.TLS != nil {
-				b = append(b, x.Conn.TLS.ServerName...)
-			}
-			return b
-		}},
 	{spec.Placeholder{Name: "time.unix", Doc: "now, in seconds since 1970"},
 		func(b []byte, _ *flow.Exchange, _ string) []byte { return strconv.AppendInt(b, time.Now().Unix(), 10) }},
 	{spec.Placeholder{Name: "time.unix_ms", Doc: "now, in milliseconds since 1970"},

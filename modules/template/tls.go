@@ -29,7 +29,7 @@ var tlsPlaceholders = []placeholder{
 	{spec.Placeholder{Name: "tls.cipher", Doc: "the cipher suite agreed on, by its name at IANA, empty in clear"},
 		func(b []byte, x *flow.Exchange, _ string) []byte {
 			if t := x.Conn.TLS; t != nil {
-				b = append(b, tls.CipherSuiteName(t.Cipher)...)
+				b = append(b, ciphers[t.Cipher]...)
 			}
 			return b
 		}},
@@ -62,6 +62,15 @@ var tlsPlaceholders = []placeholder{
 			return b
 		}},
 }
+
+// ciphers are the suites' names: crypto/tls makes its list anew for each question.
+var ciphers = func() map[uint16]string {
+	names := map[uint16]string{}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		names[s.ID] = s.Name
+	}
+	return names
+}()
 
 func versionName(t *flow.TLS) string {
 	switch {

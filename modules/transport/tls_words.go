@@ -87,13 +87,10 @@ func NewTLS(pool, server *config.Node, address string, warn func(diag.Diagnostic
 			Message: "whoever answers at the server's address is trusted", Help: []string{"name the authority with `ca FILE` instead"}})
 	}
 	t, err := s.build()
-	var f certs.Finding
-	switch {
-	case err == nil:
+	if err == nil {
 		return t, nil
-	default:
-		f = certs.FindingOf(err)
 	}
+	f := certs.FindingOf(err)
 	d := diag.Diagnostic{Range: n.Range, Rule: f.Rule, Message: f.Message}
 	if f.Help != "" {
 		d.Help = []string{f.Help}
@@ -147,7 +144,7 @@ func (s *secureSettings) build() (*upstream.TLS, error) {
 		return nil, err
 	}
 	if s.verify && cfg.ServerName == "" && t.Name == nil {
-		return nil, errors.New("a unix socket has no name that its certificate could be for: write `name HOST`")
+		return nil, &certs.Failure{Rule: "server-without-name", Message: "a unix socket has no name that its certificate could be for", Help: "write `name HOST`"}
 	}
 	if s.cert != "" {
 		store := certs.NewStore([]certs.Files{{Cert: s.cert, Key: s.key}}, false, slog.Default())

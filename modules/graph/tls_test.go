@@ -1,0 +1,106 @@
+package graph_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loadstar-lb/loadstar/dsl"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/certs"
+	"github.com/loadstar-lb/loadstar/modules/graph"
+	"github.com/loadstar-lb/loadstar/modules/live"
+)
+
+// buildIn loads a text as a file of a directory and builds its graph as `check` does.
+func buildIn(t *testing.T, dir, text string) (*graph.Graph, diag.List) {
+	t.Helper()
+	set := modules.Standard()
+	cfg, _, found := dsl.Load(filepath.Join(dir, "Lbfile"), []byte(text), dsl.Options{Vocabulary: set.Vocabulary()})
+	if found.HasErrors() {
+		return nil, found
+	}
+	tx := live.Begin()
+	t.Cleanup(tx.Rollback)
+	g, more := graph.Build(cfg, graph.Deps{Set: set, Shared: graph.NewShared(), Tx: tx, Dry: true, Log: slog.New(slog.DiscardHandler)})
+	if g != nil {
+		t.Cleanup(g.Close)
+	}
+	return g, append(found, more...)
+}
+
+func TestTLSDiagnostics(t *testing.T) {
+	dir, state := t.TempDir(), t.TempDir()
+	t.Setenv("STATE_DIRECTORY", state)
+	if _, err := certs.OpenAuthority(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"root.crt", "root.key"} {
+		if err := os.Rename(filepath.Join(dir, "internal", f), filepath.Join(dir, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct{ text, at, rule string }{
+		"automatic":           {"example.com {\n respond ok\n}", "1:1", "automatic-not-built"},
+		"automatic, explicit": {"https://example.com {\n respond ok\n}", "1:1", "automatic-not-built"},
+		"no authority would":  {"https://localhost {\n respond ok\n}", "1:1", "no-certificate"},
+		"stream":              {"tls://mail.localhost:993 {\n proxy 127.0.0.1:143\n}", "1:1", "no-certificate"},
+		"internal":            {"example.com {\n tls internal\n respond ok\n}", "", ""},
+		"internal stream":     {"tls://mail.localhost:993 {\n tls internal\n proxy 127.0.0.1:143\n}", "", ""},
+		"off":                 {"example.com {\n tls off\n respond ok\n}", "", ""},
+		"off and clear":       {"example.com {\n tls off\n respond ok\n}\nhttp://example.com {\n respond ok\n}", "5:1", "duplicate-site"},
+		"off against https":   {"https://example.com {\n tls off\n respond ok\n}", "2:2", "tls-conflict"},
+		"two sources":         {"https://localhost {\n tls internal\n tls root.crt root.key\n respond ok\n}", "2:2", "tls-conflict"},
+		"clear":               {"http://localhost {\n tls internal\n respond ok\n}", "2:2", "tls-in-clear-site"},
+		"passed through":      {"tcp://:443 {\n tls internal\n proxy 127.0.0.1:143\n}", "2:2", "tls-in-clear-site"},
+		"one port":            {"https://a.localhost:8443 {\n tls internal\n respond ok\n}\ntls://b.localhost:8443 {\n tls internal\n proxy 127.0.0.1:143\n}", "", ""},
+		"options twice":       {"https://localhost {\n tls internal min_version 1.3\n tls internal min_version 1.2\n respond ok\n}", "3:15", "duplicate-option"},
+		"ciphers unused":      {"https://localhost {\n tls internal min_version 1.3 ciphers TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\n respond ok\n}", "2:31", "ciphers-unused"},
+		"unknown cipher":      {"https://localhost {\n tls internal ciphers TLS_RSA_WITH_RC4_128_SHA\n respond ok\n}", "2:23", "bad-value"},
+		"unknown curve":       {"https://localhost {\n tls internal curves x25518\n respond ok\n}", "2:22", "bad-value"},
+		"old version":         {"https://localhost {\n tls internal min_version 1.1\n respond ok\n}", "2:27", "bad-value"},
+		"name not covered":    {"https://localhost {\n tls root.crt root.key\n respond ok\n}", "2:2", "name-not-covered"},
+		"no file":             {"https://localhost {\n tls internal\n respond ok\n}\nhttps://two.localhost {\n tls gone.crt gone.key\n respond ok\n}", "6:2", "unreadable-file"},
+		"swapped":             {"https://localhost {\n tls root.key root.crt\n respond ok\n}", "2:2", "bad-certificate"},
+		"directory":           {"https://localhost {\n tls .\n respond ok\n}", "2:2", "name-not-covered"},
+		"no CA":               {"https://localhost {\n tls internal client_auth require root.key\n respond ok\n}", "2:15", "client-auth-without-ca"},
+		"no list":             {"https://localhost {\n tls internal client_auth request root.crt crl root.crt\n respond ok\n}", "2:15", "bad-crl"},
+		"client auth":         {"https://localhost {\n tls internal client_auth require root.crt\n respond ok\n}", "", ""},
+		"server's CA":         {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls ca gone.crt\n }\n}", "3:3", "unreadable-file"},
+		"server unverified":   {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls verify off\n }\n}", "3:3", "verify-off"},
+		"server's name":       {"http://:80 {\n proxy unix//run/x.sock {\n  tls\n }\n}", "3:3", "server-without-name"},
+		"server":              {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls ca root.crt cert root.crt root.key sni {http.host}\n }\n}", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, found := buildIn(t, dir, c.text)
+			if c.rule == "" {
+				if len(found) > 0 {
+					t.Errorf("%v", found)
+				}
+				return
+			}
+			if len(found) != 1 || found[0].Rule != c.rule || !strings.HasSuffix(found[0].Range.String(), "Lbfile:"+c.at) {
+				t.Errorf("%v, want %s at %s", found, c.rule, c.at)
+			}
+		})
+	}
+	if made, err := os.ReadDir(state); err != nil || len(made) > 0 {
+		t.Errorf("a check has written to the state directory: %v %v", made, err)
+	}
+}
+
+// `tls off` serves a name in clear, at port 80.
+func TestTLSOff(t *testing.T) {
+	g, found := buildIn(t, t.TempDir(), "example.com, example.com:8080 {\n tls off\n respond ok\n}")
+	if g == nil || len(g.Listeners) != 2 || g.Listeners[0].Address != ":80" || g.Listeners[1].Address != ":8080" {
+		t.Fatalf("%v", found)
+	}
+	for _, l := range g.Listeners {
+		if l.Binding(nil).TLS != nil {
+			t.Errorf("%s speaks TLS", l.Address)
+		}
+	}
+}

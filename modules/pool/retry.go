@@ -2,6 +2,7 @@ package pool
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -106,7 +107,8 @@ func (r *Retry) read(v config.Value, errs *diag.List) {
 		return
 	}
 	s, err := spec.ParseStatuses(v.Text)
-	if err != nil || s[0].From < 400 { // an answer below is none that failed
+	fine := func(r spec.StatusRange) bool { return r.From < 400 } // an answer that failed in nothing
+	if err != nil || slices.ContainsFunc(s, fine) {
 		d := errs.Add(v.Range, "bad-value", "%q is nothing to retry on", v.Text)
 		d.Help = append(d.Help, "one of: connect_failure, refused, timeout, empty_response, or statuses from 400 on, such as 503 and 5xx")
 		return

@@ -69,6 +69,9 @@ func parseNode(t testing.TB, w *spec.Word, words []string) (config.Node, []strin
 			break
 		}
 		n.Args, words = append(n.Args, v), words[1:]
+		for w.Name == "on" && len(words) > 0 && retryWord.Option(words[0]) == nil {
+			n.Args, words = append(n.Args, value(&args[i], words[0])), words[1:]
+		}
 	}
 	for len(words) > 0 {
 		o := all.Option(words[0])

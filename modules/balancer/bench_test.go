@@ -93,3 +93,26 @@ func BenchmarkFirstMostFull(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBoundedHotKey is one key when every server has as much as all others, so
+// that three of four are at their bounds.
+func BenchmarkBoundedHotKey(b *testing.B) {
+	for _, layout := range []string{"map", "consistent", "maglev"} {
+		for _, n := range []int{3, 100, 10000} {
+			b.Run(fmt.Sprintf("%s/%d", layout, n), func(b *testing.B) {
+				s := many(n)
+				for _, x := range s {
+					for range 4 * x.Weight {
+						x.Take()
+					}
+				}
+				p := policy(b, "uri balance_factor 106% "+layout).Picker(s)
+				a := Ask{Exchange: request("hot")}
+				b.ReportAllocs()
+				for b.Loop() {
+					turn1(p, nil, &a)
+				}
+			})
+		}
+	}
+}

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"math"
+	"slices"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
@@ -116,10 +117,14 @@ func (p *hashed) Pick(a *Ask) *upstream.Server {
 	}
 	a.Bound = true
 	at := p.find(h)
-	if i := p.places[at]; p.takes(a, i) {
+	i := p.places[at]
+	switch {
+	case a.Tried != nil:
+		return p.retry(a, at)
+	case p.admits(i):
 		return p.servers[i]
 	}
-	return p.next(a, at)
+	return p.next(at)
 }
 
 // find gives the place of a hash. Ring and Maglev mix it first, as HAProxy does for
@@ -135,33 +140,63 @@ func (p *hashed) find(h uint32) int {
 	return int(h % uint32(len(p.places)))
 }
 
-func (p *hashed) takes(a *Ask, i uint32) bool {
-	s := p.servers[i]
-	return s != a.Tried && (p.bounds == nil || p.bounds.admits(s, i))
+func (p *hashed) admits(i uint32) bool {
+	return p.bounds == nil || p.bounds.admits(p.servers[i], i)
 }
 
-// next walks on from a place whose server will not do. Of servers within their
-// bounds there is always one, unless it is the one to avoid or loads change
-// meanwhile; then it is the next other server, however loaded.
-func (p *hashed) next(a *Ask, at int) *upstream.Server {
-	var other *upstream.Server
-	steps := len(p.places)
-	if a.Tried != nil { // it may be the only one within its bounds, which need not be proven
-		steps = min(steps, 64*len(p.servers))
+func (p *hashed) after(at int) int {
+	if at++; at < len(p.places) {
+		return at
 	}
-	for range steps {
-		if at++; at == len(p.places) {
-			at = 0
-		}
-		i := p.places[at]
-		if p.takes(a, i) {
+	return 0
+}
+
+// next walks on from a place whose server has its share. There is always another
+// one, unless loads change meanwhile; then it is the next one, however loaded.
+func (p *hashed) next(at int) *upstream.Server {
+	for k := p.after(at); k != at; k = p.after(k) {
+		if i := p.places[k]; p.admits(i) {
 			return p.servers[i]
 		}
-		if s := p.servers[i]; other == nil && s != a.Tried {
+	}
+	return p.servers[p.places[at]]
+}
+
+// maxPassed bounds how many servers a retry passes over for having had the
+// exchange before.
+const maxPassed = 8
+
+// retry walks on from the place of one who was elsewhere before: the first retry
+// goes to the second server on the way, the next one to the third, so that a retry
+// does not come back to where an earlier one was. (HAProxy avoids the last one
+// only.) When all on the way have their share, or are the one to avoid, the nearest
+// other one will do, and it when there is none.
+func (p *hashed) retry(a *Ask, at int) *upstream.Server {
+	tries := 0
+	if a.Exchange != nil {
+		tries = min(a.Exchange.Record.Retries, maxPassed, len(p.servers)-1)
+	}
+	if p.servers[p.places[at]] == a.Tried {
+		tries = max(tries, 1)
+	}
+	var passed [maxPassed]uint32
+	n := 0
+	var other *upstream.Server
+	// That all others have their share need not be proven place by place.
+	for range min(len(p.places), 64*len(p.servers)) {
+		i := p.places[at]
+		at = p.after(at)
+		if slices.Contains(passed[:n], i) {
+			continue
+		}
+		s, ok := p.servers[i], p.admits(i)
+		if ok && n < tries {
+			passed[n], n = i, n+1
+		} else if ok && s != a.Tried {
+			return s
+		}
+		if other == nil && s != a.Tried {
 			other = s
-			if p.bounds == nil {
-				break
-			}
 		}
 	}
 	if other == nil {

@@ -225,3 +225,25 @@ func TestWithoutAKey(t *testing.T) {
 		t.Errorf("ring: %s, want %s", got, want)
 	}
 }
+
+// Retries go on along the way, and never back to where one was before.
+func TestRetriesGoOn(t *testing.T) {
+	for _, layout := range []string{"map", "consistent", "maglev", "consistent balance_factor 150%"} {
+		s := servers(1, 3, 2, 1, 5)
+		p := policy(t, "uri "+layout).Picker(s)
+		for i := range 50 {
+			x := request(fmt.Sprint(i))
+			a := Ask{Exchange: x}
+			seen := map[*upstream.Server]bool{}
+			for range s {
+				got := p.Pick(&a)
+				if got == nil || seen[got] {
+					t.Fatalf("%s: after %d tries %v again", layout, len(seen), got)
+				}
+				seen[got] = true
+				a.Tried = got
+				x.Record.Retries++
+			}
+		}
+	}
+}

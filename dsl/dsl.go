@@ -129,7 +129,9 @@ func (r recorder) ReadFile(name string) ([]byte, error) {
 	return src, err
 }
 
-// osFiles are the files of the operating system.
+// Disk gives the files of the operating system.
+func Disk() Files { return osFiles{} }
+
 type osFiles struct{}
 
 // ReadFile reads an ordinary file; anything else, such as a FIFO that a glob

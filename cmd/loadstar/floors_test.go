@@ -25,6 +25,7 @@ var floors = map[string]int{
 
 	// One step up: the checked config as data, the grammar, codecs without sockets.
 	"dsl/config":               1,
+	"dsl/reference":            1, // pages and grammar files, of the vocabulary
 	"dsl/syntax":               1,
 	"listener/wire/http1":      1,
 	"listener/wire/proxyproto": 1,
@@ -53,6 +54,7 @@ var floors = map[string]int{
 	"modules/transport":   3,
 
 	"dsl":             4, // Load
+	"dsl/lsp":         5, // the language server
 	"modules/pool":    4,
 	"modules/handler": 5,
 	"modules":         6, // the table of contents

@@ -27,6 +27,9 @@ func (c *checker) addresses(st stmt) []config.Address {
 		if w.plain {
 			parts = strings.Split(text, ",")
 		}
+		if w.bad {
+			continue // it is not what it was to be, and that has been said
+		}
 		for _, p := range parts {
 			if a, ok := c.address(word{text: p, plain: w.plain, place: w.place}); ok {
 				out = append(out, a)

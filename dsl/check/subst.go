@@ -65,7 +65,7 @@ func (c *checker) substitute(to []word, w *syntax.Word, o *origin) []word {
 // wholeArg gives N of a word that is {args.N} and nothing else.
 func wholeArg(text string) string {
 	n, ok := strings.CutPrefix(text, "{args.")
-	if !ok || strings.IndexByte(n, '}') != len(n)-1 {
+	if !ok || n == "" || strings.IndexByte(n, '}') != len(n)-1 {
 		return ""
 	}
 	return n[:len(n)-1]

@@ -80,12 +80,19 @@ func TestStreamsAreKept(t *testing.T) {
 	port := e2e.Ports(t, 1)[0]
 	e2e.Run(t, fmt.Sprintf("tcp://:%d {\n\tlog off\n\tproxy farm\n}\npool farm {\n\tpersist source\n\tserver a 127.0.0.1:%d\n\tserver b 127.0.0.1:%d\n}\n",
 		append([]any{port}, servers...)...), port)
-	// What Run found out whether it answers with was a stream, too.
-	first := askFor(t, port, "")
-	for range 6 {
-		if got := askFor(t, port, ""); got != first || got == "" {
-			t.Fatalf("first %q, then %q", first, got)
+	// Run has looked whether somebody answers: a stream of its own, which may be
+	// bound to its server after the first one of ours was balanced.
+	kept := func() bool {
+		first := askFor(t, port, "")
+		for range 6 {
+			if got := askFor(t, port, ""); got != first || got == "" {
+				return false
+			}
 		}
+		return true
+	}
+	if !kept() && !kept() {
+		t.Error("streams of one client go to different servers")
 	}
 }
 

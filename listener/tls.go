@@ -18,7 +18,7 @@ import (
 // read or written yet: that is the handshake's.
 func (c *conn) secure() {
 	if b := c.socket.source.Load(); b.TLS != nil {
-		c.Conn.Conn = tls.Server(c.Conn.Conn, b.TLS)
+		c.Conn.Conn = tls.Server(beneath(c.Conn.Conn), b.TLS)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/loadstar-lb/loadstar/cmd/internal/rig"
@@ -20,10 +21,10 @@ import (
 
 // secureServer is a TLS server of net/http that tells what it saw.
 type secureServer struct {
-	port  int
-	mu    sync.Mutex
-	conns map[string]int // connections by the name they asked for
-	last  *tls.ConnectionState
+	port   int
+	mu     sync.Mutex
+	conns  map[string]int // connections by the name they asked for
+	probes atomic.Int64
 }
 
 func newSecureServer(t *testing.T, cfg *tls.Config) *secureServer {
@@ -38,14 +39,6 @@ func newSecureServer(t *testing.T, cfg *tls.Config) *secureServer {
 	}
 	s := &secureServer{port: addr.Port, conns: map[string]int{}}
 	srv := &http.Server{Handler: s, TLSConfig: cfg, ErrorLog: log.New(io.Discard, "", 0)}
-	srv.ConnState = func(c net.Conn, st http.ConnState) {
-		if tc, ok := c.(*tls.Conn); ok && st == http.StateActive {
-			s.mu.Lock()
-			state := tc.ConnectionState()
-			s.last = &state
-			s.mu.Unlock()
-		}
-	}
 	cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		s.mu.Lock()
 		s.conns[h.ServerName]++
@@ -61,6 +54,9 @@ func (s *secureServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
+	}
+	if r.URL.Path == "/probe" {
+		s.probes.Add(1)
 	}
 	who := "-"
 	if len(r.TLS.PeerCertificates) > 0 {
@@ -105,7 +101,7 @@ http://:%[1]d {
 pool named {
 	import to
 	tls ca %[8]s/ca.crt name web.test cert %[8]s/lb.crt %[8]s/lb.key
-	health http GET / expect 200 interval 50ms
+	health http GET /probe expect 200 interval 500ms timeout 15s
 }
 http://:%[2]d {
 	proxy unnamed
@@ -187,7 +183,7 @@ pool streams {
 	if !strings.Contains(in.Output(), "verify-off") {
 		t.Errorf("no warning of what is not verified:\n%s", in.Output())
 	}
-	if strings.Contains(in.Output(), "named/s is DOWN") {
+	if !rig.Until(e2e.Patience, func() bool { return s.probes.Load() > 0 }) || strings.Contains(in.Output(), "named/s is DOWN") {
 		t.Errorf("the probe does not speak TLS:\n%s", in.Output())
 	}
 }

@@ -54,7 +54,7 @@ func StateDir() string {
 	if err != nil {
 		home = "."
 	}
-	return filepath.Join(home, ".local/share/loadstar")
+	return filepath.Join(home, ".local", "share", "loadstar")
 }
 
 // OpenAuthority reads the root in a state directory; without one it makes one, and

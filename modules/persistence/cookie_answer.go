@@ -116,13 +116,13 @@ func (c *cookie) put(x *flow.Exchange, i int, ours string) {
 	for end > start && (field[end-1] == ' ' || field[end-1] == '\t') {
 		end--
 	}
-	out := append(x.Scratch[:0], field[:start]...)
-	out = append(out, ours...)
+	x.Scratch = append(x.Scratch[:0], field[:start]...)
+	x.Scratch = append(x.Scratch, ours...)
 	if c.mode == prefix {
-		out = append(out, prefixEnd)
-		out = append(out, field[start:end]...)
+		x.Scratch = append(x.Scratch, prefixEnd)
+		x.Scratch = append(x.Scratch, field[start:end]...)
 	}
-	x.Scratch = append(out, field[end:]...)
+	x.Scratch = append(x.Scratch, field[end:]...)
 	h.SetBytesAt(i, x.Scratch)
 }
 

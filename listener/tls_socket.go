@@ -79,7 +79,7 @@ func (s *socket) read(fd uintptr) bool {
 	if err == sock.ErrAgain {
 		return false
 	}
-	s.inN, s.inErr, s.short = n, err, n < len(s.in)
+	s.inN, s.inErr, s.short = n, err, n > 0 && n < len(s.in)
 	return true
 }
 

@@ -10,18 +10,17 @@ import (
 
 // socket is a TCP connection beneath TLS that reads and writes in the callbacks
 // of its RawConn (see package sock for what that saves). One goroutine may read
-// while another writes; crypto/tls sees to that.
+// while another writes; crypto/tls sees to that. A read tries before it waits,
+// even where the last one took all there was: what the poller reported between
+// two calls of RawConn.Read is forgotten by the second.
 type socket struct {
 	*net.TCPConn
 	rc syscall.RawConn
 
-	reading  func(uintptr) bool // bound once, not at every call
-	in       []byte
-	inN      int
-	inErr    error
-	short    bool // the last read took all there was
-	expected bool // nothing is there: wait before trying
-	waited   bool
+	reading func(uintptr) bool // bound once, not at every call
+	in      []byte
+	inN     int
+	inErr   error
 
 	writing func(uintptr) bool
 	out     []byte
@@ -43,24 +42,16 @@ func beneath(nc net.Conn) net.Conn {
 	return s
 }
 
-// Await tells, with on, that whoever reads next waits for the peer: a read that
-// took all there was then need not be followed by one that fails before the
-// poller is asked. The poller reports the peer's end only once, perhaps together
-// with the bytes before; so this is for readers whose deadline is near and who then
-// read again.
-func (s *socket) Await(on bool) { s.expected = on }
-
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	s.in, s.inN, s.inErr, s.waited = p, 0, nil, !s.expected || !s.short
+	s.in, s.inN, s.inErr = p, 0, nil
 	err := s.rc.Read(s.reading)
 	s.in = nil
 	switch {
 	case err != nil:
-		s.short = false
 		return 0, err
 	case s.inErr != nil:
 		return 0, s.inErr
@@ -71,15 +62,11 @@ func (s *socket) Read(p []byte) (int, error) {
 }
 
 func (s *socket) read(fd uintptr) bool {
-	if !s.waited {
-		s.waited = true
-		return false
-	}
 	n, err := sock.Read(fd, s.in)
 	if err == sock.ErrAgain {
 		return false
 	}
-	s.inN, s.inErr, s.short = n, err, n > 0 && n < len(s.in)
+	s.inN, s.inErr = n, err
 	return true
 }
 

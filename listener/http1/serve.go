@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -22,8 +21,6 @@ func (Server) ServeConn(fc *flow.Conn) {
 	c.limits = fc.Pin().Limits
 	if fc.Socket != nil && fc.Conn == any(fc.Socket) {
 		c.raw = sock.Raw(fc.Socket)
-	} else if over, ok := fc.Conn.(interface{ NetConn() net.Conn }); ok {
-		c.beneath, _ = over.NetConn().(awaiter)
 	}
 	c.idleSince = flow.Now()
 	c.run()
@@ -48,14 +45,13 @@ func (c *conn) run() {
 
 // conn is one client connection.
 type conn struct {
-	fc      *flow.Conn
-	raw     syscall.RawConn // nil: the stream is no plain socket (TLS)
-	fd      uintptr         // inside the callback: the descriptor
-	beneath awaiter         // what TLS reads from; may be nil
-	step    func(uintptr) bool
-	limits  flow.Limits
-	one     [1]byte
-	s       *session // nil while idle
+	fc     *flow.Conn
+	raw    syscall.RawConn // nil: the stream is no plain socket (TLS)
+	fd     uintptr         // inside the callback: the descriptor
+	step   func(uintptr) bool
+	limits flow.Limits
+	one    [1]byte
+	s      *session // nil while idle
 
 	served    int   // exchanges
 	deadline  int64 // of reads, as set; 0: none
@@ -142,8 +138,7 @@ func (c *conn) readBlocking() {
 	var n int
 	var err error
 	if c.s == nil { // idle: without buffers until the first byte
-		n, err = c.readIdle()
-		if n > 0 {
+		if n, err = c.fc.Read(c.one[:]); n > 0 {
 			s := c.borrow()
 			s.buf[s.w] = c.one[0]
 		}
@@ -160,22 +155,6 @@ func (c *conn) readBlocking() {
 	} else {
 		c.readEOF()
 	}
-}
-
-// awaiter is a socket that can be told that nothing is there to be read.
-type awaiter interface{ Await(on bool) }
-
-// readIdle reads the first byte of a next request.
-func (c *conn) readIdle() (int, error) {
-	// Only while the deadline is near: should the client's end have come together
-	// with its last request, it is seen then.
-	if c.beneath == nil || c.served == 0 || flow.Now()-c.idleSince >= peek {
-		return c.fc.Read(c.one[:])
-	}
-	c.beneath.Await(true)
-	n, err := c.fc.Read(c.one[:])
-	c.beneath.Await(false)
-	return n, err
 }
 
 // received takes note of n more bytes.

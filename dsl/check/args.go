@@ -2,6 +2,7 @@ package check
 
 import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 )
 
@@ -80,7 +81,7 @@ func (r *reader) misspelt(f *frame, a *spec.Arg, w word) bool {
 		return false
 	}
 	for _, o := range f.optionNames() {
-		if len(o) > 4 && distance(w.text, o, 1) == 1 {
+		if len(o) > 4 && diag.Distance(w.text, o, 1) == 1 {
 			return true
 		}
 	}

@@ -1,6 +1,10 @@
 package diag
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Sources keeps the texts that diagnostics point into, by the file name that
 // stands in their ranges. The zero value and nil are empty.
@@ -22,6 +26,14 @@ func (s *Sources) Text(file string) (string, bool) {
 	}
 	text, ok := s.texts[file]
 	return text, ok
+}
+
+// Files gives the names of all files, sorted.
+func (s *Sources) Files() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.texts))
 }
 
 // line gives the line that a place stands on, and where in it (in bytes).

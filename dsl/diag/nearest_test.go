@@ -1,4 +1,4 @@
-package check
+package diag
 
 import "testing"
 
@@ -9,8 +9,8 @@ func TestNearest(t *testing.T) {
 		"maxcon": "maxconn", "mxaconn": "maxconn", "cokies": "cookie", "rice": "rise", "on": "no",
 		"banana": "", "x": "", "": "", "weight": "", "zzzzzz": "",
 	} {
-		if near := nearest(got, words); near != want {
-			t.Errorf("nearest(%q) = %q, want %q", got, near, want)
+		if near := Nearest(got, words); near != want {
+			t.Errorf("Nearest(%q) = %q, want %q", got, near, want)
 		}
 	}
 }
@@ -23,8 +23,8 @@ func TestDistance(t *testing.T) {
 		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"abc", "acb", 1}, {"abc", "abd", 1}, {"kitten", "sitting", 3}, {"ca", "abc", 3},
 	}
 	for _, tt := range tests {
-		if got := distance(tt.a, tt.b, 10); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		if got := Distance(tt.a, tt.b, 10); got != tt.want {
+			t.Errorf("Distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

@@ -42,6 +42,12 @@ func checkAddress(text string) problem {
 		p.help = "write " + quoted(strings.TrimRight(after, "/"))
 		return p
 	}
+	if strings.Contains(text, "{") {
+		return problem{
+			rule: "open-proxy", text: "the address " + quoted(text) + " would come from the request: a client could have anything connected to",
+			help: "write one pool for each destination, and choose among them by matchers",
+		}
+	}
 	host, port, fault := splitPort(text)
 	if fault != "" {
 		return bad("%q %s", text, fault)

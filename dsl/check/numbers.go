@@ -15,6 +15,9 @@ func parseInt(text string) (int64, problem) {
 	return n, problem{}
 }
 
+// bareNumber is the rule of values that mean nothing without their unit.
+const bareNumber = "bare-number"
+
 // isNumber reports whether a text is a number without a unit.
 func isNumber(text string) bool {
 	_, err := strconv.ParseFloat(text, 64)
@@ -25,6 +28,7 @@ func isNumber(text string) bool {
 func parseDuration(text string) (int64, problem) {
 	if isNumber(text) {
 		p := bad("the duration %q lacks a unit", text)
+		p.rule = bareNumber
 		p.rule, p.help = "bare-number", "write "+quoted(text+"s")+" for seconds or "+quoted(text+"ms")+" for milliseconds"
 		return 0, p
 	}
@@ -57,6 +61,7 @@ func parseSize(text string) (int64, problem) {
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err == nil && unit == "" {
 		p := bad("the size %q lacks a unit", text)
+		p.rule = bareNumber
 		p.rule, p.help = "bare-number", "write "+quoted(text+"B")+", or use KiB, MiB or GiB"
 		return 0, p
 	}
@@ -82,6 +87,7 @@ func parsePercent(text string) (int64, problem) {
 	digits, ok := strings.CutSuffix(text, "%")
 	if !ok && isNumber(text) {
 		p := bad("the percentage %q lacks its unit", text)
+		p.rule = bareNumber
 		p.rule, p.help = "bare-number", "write "+quoted(text+"%")
 		return 0, p
 	}
@@ -97,6 +103,7 @@ func parseRate(text string) (n, per int64, p problem) {
 	events, unit, ok := strings.Cut(text, "/")
 	if !ok && isNumber(text) {
 		p = bad("the rate %q lacks its unit", text)
+		p.rule = bareNumber
 		p.rule, p.help = "bare-number", "write "+quoted(text+"/s")+" or "+quoted(text+"/m")
 		return 0, 0, p
 	}

@@ -207,7 +207,8 @@ func (c *checker) directive(st stmt, sc scope) *spec.Word {
 // misplaced reports a directive that exists, but not here.
 func (c *checker) misplaced(name word, w *spec.Word, sc scope) {
 	if sc.where == spec.InTCPSite && w.In&spec.InHTTPSite != 0 {
-		c.errorf(name.place, "http-in-tcp-site", "`%s` works on HTTP requests; this site is tcp", w.Name)
+		d := c.errorf(name.place, "http-in-tcp-site", "`%s` works on HTTP requests; this site is tcp", w.Name)
+		d.Help = append(d.Help, "TLS passes through untouched here: no cookies, headers or paths can be seen; to use them, terminate TLS in an https site")
 		return
 	}
 	d := c.errorf(name.place, "misplaced-directive", "`%s` cannot stand in %s", w.Name, whereText(sc.where))

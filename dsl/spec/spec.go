@@ -66,6 +66,7 @@ type Word struct {
 	In      Where  // directives only
 
 	Matcher  bool // takes a matcher as an optional first argument
+	Answers  bool // always answers what its matcher lets through; directives of sites only
 	Required bool // an option that must be given
 	Repeat   bool // may stand more than once in its block
 	Args     []Arg

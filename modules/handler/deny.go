@@ -12,7 +12,7 @@ import (
 // Deny is `deny`: a refusal, with the site's error page.
 var Deny = Module{
 	Spec: spec.Word{
-		Name: "deny", In: spec.InHTTPSite, Matcher: true, Repeat: true,
+		Name: "deny", In: spec.InHTTPSite, Matcher: true, Answers: true, Repeat: true,
 		Doc:     "Refuses the request with the site's error page",
 		Long:    "The log shows it with the flags `PR`. `deny /admin/*` refuses what lies below /admin/; name `/admin` too to refuse it.",
 		Example: "deny @bad 403",
@@ -44,7 +44,7 @@ func (h deny) Handle(*flow.Exchange) (bool, error) { return false, h.err }
 // Tarpit is `tarpit`: a refusal that keeps the client waiting.
 var Tarpit = Module{
 	Spec: spec.Word{
-		Name: "tarpit", In: spec.InHTTPSite, Matcher: true, Repeat: true,
+		Name: "tarpit", In: spec.InHTTPSite, Matcher: true, Answers: true, Repeat: true,
 		Doc: "Keeps the client waiting, then refuses the request",
 		Long: "The log shows it with the flags `PT`. A waiting client holds one connection of the site's `maxconn`. " +
 			"When the connection is to be drained the wait ends at once.",

@@ -9,7 +9,7 @@ import (
 // DenyTCP is `deny` in tcp sites: the stream is closed without a word.
 var DenyTCP = StreamModule{
 	Spec: spec.Word{
-		Name: "deny", In: spec.InTCPSite, Matcher: true, Repeat: true, Example: "deny @strangers",
+		Name: "deny", In: spec.InTCPSite, Matcher: true, Answers: true, Repeat: true, Example: "deny @strangers",
 		Doc: "Closes the stream",
 	},
 	New: func(*config.Node, *Env) (StreamHandler, error) { return denyStream{}, nil },

@@ -25,7 +25,7 @@ func proxyOptions() []spec.Word {
 // ProxyHTTP is `proxy` in HTTP sites.
 var ProxyHTTP = Module{
 	Spec: spec.Word{
-		Name: "proxy", In: spec.InHTTPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
+		Name: "proxy", In: spec.InHTTPSite, Matcher: true, Answers: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
 		Doc: "Passes the request to a pool and its answer back",
 		Long: "A server is chosen by the pool's `balance`. A try that failed is followed by another as the pool's `retry` allows; " +
 			"what cannot be repeated without harm is not.",

@@ -15,7 +15,7 @@ import (
 // Redirect is `redirect`: an answer that sends the client elsewhere.
 var Redirect = Module{
 	Spec: spec.Word{
-		Name: "redirect", In: spec.InHTTPSite, Matcher: true, Repeat: true,
+		Name: "redirect", In: spec.InHTTPSite, Matcher: true, Answers: true, Repeat: true,
 		Doc: "Answers with a redirection",
 		Long: "301 and 302 let a client change POST to GET, 303 asks for it, 307 and 308 forbid it; 301 and 308 may be remembered for ever. " +
 			"The host to go to cannot come from a header, a cookie or the query, because such a redirect could be turned against visitors.",

@@ -12,7 +12,7 @@ import (
 // Respond is `respond`: a fixed answer.
 var Respond = Module{
 	Spec: spec.Word{
-		Name: "respond", In: spec.InHTTPSite, Matcher: true, Repeat: true,
+		Name: "respond", In: spec.InHTTPSite, Matcher: true, Answers: true, Repeat: true,
 		Doc:     "Answers with a status and a body",
 		Example: `respond /healthz 200 "ok\n"`,
 		Args: []spec.Arg{

@@ -22,7 +22,7 @@ import (
 // ProxyTCP is `proxy` in tcp sites.
 var ProxyTCP = StreamModule{
 	Spec: spec.Word{
-		Name: "proxy", In: spec.InTCPSite, Matcher: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
+		Name: "proxy", In: spec.InTCPSite, Matcher: true, Answers: true, Repeat: true, Args: ProxyArgs(), Options: proxyOptions(), Body: spec.InPool,
 		Doc: "Passes the stream to a pool, untouched",
 		Long: "A server that cannot be connected to is followed by another as the pool's `retry` allows. The two directions end on their own " +
 			"(half-close); the stream ends when both have, or when nothing moved for the site's or else the pool's `timeout tunnel`.",
@@ -32,7 +32,7 @@ var ProxyTCP = StreamModule{
 		p := env.Pool(n.Text(0))
 		if a := p.Affinity; a != nil && a.NeedsHTTP() != "" {
 			return nil, diag.Diagnostic{
-				Range: n.Range, Rule: "http-in-tcp-site",
+				Range: n.Range, Rule: "cookie-persistence-in-tcp",
 				Message: fmt.Sprintf("pool %s keeps its clients by %s, which is of HTTP requests; this site is tcp", p.Name, a.NeedsHTTP()),
 				Help:    []string{"write `persist source`, or another pool for this site"},
 				Labels:  []diag.Label{{Range: p.Persist, Message: "said here"}},
@@ -40,7 +40,7 @@ var ProxyTCP = StreamModule{
 		}
 		if p.Needs() == balancer.NeedsRequest {
 			return nil, diag.Diagnostic{
-				Range: n.Range, Rule: "http-in-tcp-site",
+				Range: n.Range, Rule: "cookie-persistence-in-tcp",
 				Message: fmt.Sprintf("pool %s balances by what stands in HTTP requests; this site is tcp", p.Name),
 				Help:    []string{"write `balance source`, or `balance hash` with placeholders of connections"},
 				Labels:  []diag.Label{{Range: p.Balance, Message: "said here"}},

@@ -161,7 +161,7 @@ func (c *cookie) assign(n *config.Node, env *Env) error {
 			value = hidden(secret, env.Pool, s)
 		case value == "":
 			if !s.Backup {
-				env.warn(s.Range, "cookie-missing", "server %s has no cookie value: its clients are not kept", s.Name)
+				env.warn(s.Range, "cookie-without-values", "server %s has no cookie value: its clients are not kept", s.Name)
 			}
 			continue
 		}

@@ -388,7 +388,7 @@ func TestCookieWarnings(t *testing.T) {
 	for _, d := range warnings {
 		got = append(got, fmt.Sprintf("%d:%s:%s", d.Range.Start.Line, d.Severity, d.Rule))
 	}
-	if want := "[2:warning:cookie-missing 3:warning:cookie-shared]"; fmt.Sprint(got) != want {
+	if want := "[2:warning:cookie-without-values 3:warning:cookie-shared]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }

@@ -8,13 +8,14 @@
 GO       ?= go
 TEST     ?= ./...
 RELOADS  ?= 1000
+FUZZTIME ?= 2m
 EXAMPLE  ?= caddyfile-examples/quickstart.lb
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check tools peers caddy clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short tools peers caddy clean
 
 build:
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
@@ -23,7 +24,7 @@ run: build
 	bin/loadstar run --config $(EXAMPLE)
 
 # The order is from the fastest answer to the slowest.
-test: fmt-check vet build lb-check race soak-short lint
+test: fmt-check vet build lb-check race fuzz-short soak-short lint
 
 # Without the race detector, the linter and the soak: for the inner loop.
 test-short: fmt-check vet build
@@ -73,6 +74,22 @@ lb-check: build
 fmt: build
 	gofmt -w $(SOURCES)
 	bin/lbfmt -w caddyfile-examples/*.lb
+
+# The reference pages and the grammar files, from the vocabulary; a test fails
+# when they are stale.
+docs: build
+	bin/lbfmt docs docs
+
+# Every fuzz target of the language, one after the other.
+fuzz:
+	@for t in dsl/syntax:FuzzParse dsl/format:FuzzFormat dsl:FuzzLoad dsl:FuzzSameMeaning dsl/lsp:FuzzServe; do \
+		echo "$$t for $(FUZZTIME)"; \
+		$(GO) test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+# Enough to notice, little enough for every change.
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=8s
 
 bench: build peers caddy
 	@mkdir -p .bench

@@ -1,0 +1,62 @@
+" Vim syntax file for Lbfiles. Generated from the vocabulary by
+" "make docs"; do not edit.
+if exists("b:current_syntax")
+  finish
+endif
+syn case match
+setlocal iskeyword=@,48-57,_,-,.
+setlocal commentstring=#\ %s
+
+syn match lbfileValue "\%(\s\)\@<=\%(1.2\|1.3\|301\|302\|303\|307\|308\|EHLO\|HELO\|TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA\|TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\|TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\|TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256\|TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA\|TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\|TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA\|TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\|TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256\|X25519MLKEM768\|add_prefix\|agent\|alert\|append\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(as_pool\|auth\|authpriv\|body\|cookie\|crit\|cron\|daemon\|debug\|down\|emerg\|err\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(exec\|file\|first\|ftp\|fully_down\|fully_up\|grpc\|hash\|header\|http\|httplog\|info\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(ip\|kern\|layer4\|layer7\|ldap\|leastconn\|local0\|local1\|local2\|local3\|local4\|local5\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(local6\|local7\|lpr\|mail\|mysql\|news\|notice\|off\|on\|peak_ewma\|pgsql\|process\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(random\|redis\|request\|require\|response\|roundrobin\|secp256r1\|secp384r1\|secp521r1\|smtp\|source\|ssl_hello\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(static_rr\|status\|stderr\|stdout\|string\|strip_prefix\|syslog\|table\|tcp\|tcplog\|tls\|to\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileValue "\%(\s\)\@<=\%(track\|up\|uri\|url_param\|user\|uucp\|warning\|x25519\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(address\|any_method\|backup\|balance_factor\|body\|budget\|buffer\|ca\|cert\|check_post\|ciphers\|client_auth\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(connect\|consistent\|cookie\|crl\|curves\|database\|decay\|depth\|disabled\|domain\|domain_only\|dontlognull\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(down_interval\|drain\|errors\|except\|expect\|expire\|facility\|fall\|fast_interval\|file\|first_byte\|format\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(handshake\|header\|health\|hide\|host\|httponly\|idle\|if_none\|indirect\|initial\|insert\|interval\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(keep\|key\|len\|level\|maglev\|map\|max_idle\|max_life\|maxconn\|maxqueue\|min_version\|minconn\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(name\|nocache\|ocsp\|on\|password\|path_only\|port\|post_only\|prefix\|preserve\|priority\|queue\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(ratio\|redispatch\|requests\|rewrite\|rise\|secure\|send\|separate_errors\|service\|size\|slow_start\|sni\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(source\|stall\|tag\|tickets\|time\|timeout\|tls\|tunnel\|type\|user\|valid\|verify\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOption "\%(^\|\s\)\@<=\%(warn\|weight\|whole\|window\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(alpn\|client\|client_cert\|cookie\|header\|host\|method\|path\|port\|query\|scheme\|sni\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(url\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileOperator "\%(\s\)\@<=\%(and\|or\|not\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileDirective "^\s*\zs\%(admin\|all_backups\|balance\|bind\|deny\|error\|forwardfor\|fullconn\|grace\|handle\|header\|health\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileDirective "^\s*\zs\%(import\|log\|maxconn\|passive\|persist\|pool\|proxy\|queue\|redirect\|respond\|retry\|rewrite\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileDirective "^\s*\zs\%(server\|state\|table\|tarpit\|test\|timeout\|tls\|trusted_proxies\)\ze\%([[:blank:])]\|$\)"
+
+syn match lbfileSnippet "^\s*([A-Za-z0-9_-]\+)\ze\s*{"
+syn match lbfileSite "^\%(\%(https\?\|tcp\|tls\):\/\/\S*\|[A-Za-z0-9*.-]*:\d\+\|[A-Za-z0-9*-]\+\%(\.[A-Za-z0-9-]\+\)\+\)\%(,\s*\S\+\)*\ze\s\+{"
+syn match lbfileMatcher "\%(^\|[[:blank:](]\)\@<=@[A-Za-z0-9_.-]\+"
+syn match lbfileNumber "\%(^\|\s\)\@<=\d\+\%(\.\d\+\)\?\%(ns\|us\|ms\|s\|m\|h\|d\|[KMGT]i\?B\|B\|%\|\/[smhd]\)\?\ze\%(\s\|$\)"
+syn match lbfilePlaceholder "{\$\?[A-Za-z_][^{}[:blank:]]*}"
+syn match lbfileEscape contained "\\[\"\\nt]"
+syn region lbfileString start=+\%(^\|\s\)\@<="+ skip=+\\.+ end=+"+ oneline contains=lbfileEscape,lbfilePlaceholder
+syn region lbfileRaw start=+\%(^\|\s\)\@<=`+ end=+`+
+syn region lbfileHeredoc start="\%(^\|\s\)\@<=<<\z([A-Za-z_][A-Za-z0-9_]*\)\s*$" end="^\s*\z1\ze\%(\s\|$\)" contains=lbfilePlaceholder
+syn match lbfileComment "\%(^\|\s\)\@<=#.*$" contains=@Spell
+
+hi def link lbfileDirective Statement
+hi def link lbfileOption Identifier
+hi def link lbfileValue Constant
+hi def link lbfileCondition Function
+hi def link lbfileOperator Operator
+hi def link lbfileSnippet Function
+hi def link lbfileSite Title
+hi def link lbfileMatcher Type
+hi def link lbfileNumber Number
+hi def link lbfilePlaceholder Special
+hi def link lbfileEscape SpecialChar
+hi def link lbfileString String
+hi def link lbfileRaw String
+hi def link lbfileHeredoc String
+hi def link lbfileComment Comment
+
+let b:current_syntax = "lbfile"

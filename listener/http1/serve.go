@@ -217,6 +217,12 @@ func (c *conn) readFailed(err error) {
 		return
 	}
 	if c.s != nil && c.s.w > c.s.r {
+		if flow.Now() < c.s.first+int64(c.limits.Header) {
+			// The deadline was that of the wait before: requests that came
+			// together are served without another one being set.
+			_ = c.fc.SetReadDeadline(time.Time{})
+			return
+		}
 		c.refuse(&flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request header timeout"})
 		return
 	}

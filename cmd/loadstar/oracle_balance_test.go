@@ -194,34 +194,36 @@ func (k *client) text(a ask) string {
 	return method + " " + target + " HTTP/1.1\r\n" + host + "X-Pool: " + k.pool + "\r\n" + fields + "\r\n" + a.body
 }
 
-// do gives the number of the server that answered, or the status.
-func (k *client) do(a ask) string {
+// do gives the numbers of the servers that answered, or statuses. The requests are
+// sent together and answered in turn, which is much quicker than one by one.
+func (k *client) do(asks []ask) (got []string) {
 	k.t.Helper()
-	method := a.method
-	if method == "" {
-		method = "GET"
+	c := k.conn(asks[0])
+	var all strings.Builder
+	for _, a := range asks {
+		all.WriteString(k.text(a))
 	}
-	for range 2 { // a kept connection may end between two requests
-		c := k.conn(a)
-		c.Send(k.text(a))
-		got := c.Answer(method)
-		for got.Status == http.StatusContinue {
-			got = c.Answer(method)
+	c.Send(all.String())
+	for _, a := range asks {
+		method := a.method
+		if method == "" {
+			method = http.MethodGet
 		}
-		if a.source != "" {
-			c.Close()
-		} else if got.Close || got.Err != nil {
+		answer := c.Answer(method)
+		for answer.Status == http.StatusContinue {
+			answer = c.Answer(method)
+		}
+		server := answer.Header.Get("X-Origin")
+		if server == "" {
+			server = fmt.Sprint(answer.Status)
+		}
+		got = append(got, server)
+		if answer.Close || answer.Err != nil || a.source != "" {
 			k.close()
+			break
 		}
-		if got.Err != nil && a.source == "" {
-			continue
-		}
-		if s := got.Header.Get("X-Origin"); s != "" {
-			return s
-		}
-		return fmt.Sprint(got.Status)
 	}
-	return "-"
+	return got
 }
 
 func (k *client) close() {
@@ -233,11 +235,8 @@ func (k *client) close() {
 
 func (k *client) conn(a ask) *e2e.Client {
 	k.t.Helper()
-	if a.source != "" {
-		return e2e.DialFrom(k.t, a.source, k.port)
-	}
 	if k.c == nil {
-		k.c = e2e.Dial(k.t, k.port)
+		k.c = e2e.DialFrom(k.t, a.source, k.port)
 	}
 	return k.c
 }
@@ -246,9 +245,13 @@ func (c *contest) play(t *testing.T, i, port int) []string {
 	t.Helper()
 	k := &client{t: t, port: port, pool: fmt.Sprintf("p%d", i)}
 	defer k.close()
-	got := make([]string, c.n)
-	for n := range got {
-		got[n] = k.do(c.ask(n))
+	var got []string
+	for len(got) < c.n {
+		asks := []ask{c.ask(len(got))}
+		for n := len(got) + 1; n < c.n && len(asks) < 25 && asks[0].source == ""; n++ {
+			asks = append(asks, c.ask(n))
+		}
+		got = append(got, k.do(asks)...)
 	}
 	return got
 }

@@ -24,9 +24,16 @@ type Conn struct {
 	// Parks tells that whoever called ServeConn goes on with what Park was
 	// given, in a new goroutine.
 	Parks bool
-	next  func()
-	state atomic.Int32
-	bound *Binding
+	// Early is what one codec read of the stream before it found that it is
+	// another one's (an HTTP/2 preface); that one takes it first.
+	Early []byte
+	// Caught is told of a panic that a codec kept from ending the connection,
+	// with its stack, in the goroutine of the exchange; nil: nobody is.
+	Caught func(p any, stack []byte)
+	next   func()
+	state  atomic.Int32
+	bound  *Binding
+	drain  atomic.Pointer[func()]
 }
 
 // Hello is what a ClientHello asks for, read without touching the stream.
@@ -124,8 +131,23 @@ func (c *Conn) Busy() bool { return c.state.CompareAndSwap(stateIdle, stateBusy)
 // Idle marks the end of an exchange.
 func (c *Conn) Idle() { c.state.CompareAndSwap(stateBusy, stateIdle) }
 
+// OnDrain has f called, perhaps more than once and from another goroutine,
+// instead of the connection being closed by CloseIfIdle: for codecs that say
+// goodbye first. f must not wait. nil takes it back.
+func (c *Conn) OnDrain(f func()) {
+	if f == nil {
+		c.drain.Store(nil)
+		return
+	}
+	c.drain.Store(&f)
+}
+
 // CloseIfIdle closes the connection unless an exchange is going on.
 func (c *Conn) CloseIfIdle() bool {
+	if f := c.drain.Load(); f != nil {
+		(*f)()
+		return false
+	}
 	if !c.state.CompareAndSwap(stateIdle, stateClosed) {
 		return false
 	}

@@ -104,7 +104,7 @@ func TestStreamsAreKept(t *testing.T) {
 func TestPersistenceDiagnostics(t *testing.T) {
 	const farm = "pool farm {\n%s\n\tserver a 127.0.0.1:1%s\n}\n"
 	for _, c := range []struct{ site, persist, server, want string }{
-		{"tcp://:8080", "\tpersist cookie SRV insert", " cookie A", "2:2: error: pool farm keeps its clients by a cookie, which is of HTTP requests; this site is tcp  [http-in-tcp-site]"},
+		{"tcp://:8080", "\tpersist cookie SRV insert", " cookie A", "2:2: error: pool farm keeps its clients by a cookie, which is of HTTP requests; this site is tcp  [cookie-persistence-in-tcp]"},
 		{"tcp://:8080", "\tpersist header X-Id", "", "2:2: error: pool farm keeps its clients by the header field X-Id"},
 		{"http://:8080", "\tpersist table ids", "", `5:16: error: there is no table "ids"  [undefined-name]`},
 		{"http://:8080", "\tpersist cookie SRV insert", "", "6:2: warning: server a has no cookie value"},

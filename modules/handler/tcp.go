@@ -40,7 +40,7 @@ var ProxyTCP = StreamModule{
 		}
 		if p.Needs() == balancer.NeedsRequest {
 			return nil, diag.Diagnostic{
-				Range: n.Range, Rule: "cookie-persistence-in-tcp",
+				Range: n.Range, Rule: "http-in-tcp-site",
 				Message: fmt.Sprintf("pool %s balances by what stands in HTTP requests; this site is tcp", p.Name),
 				Help:    []string{"write `balance source`, or `balance hash` with placeholders of connections"},
 				Labels:  []diag.Label{{Range: p.Balance, Message: "said here"}},

@@ -3,6 +3,8 @@ package main_test
 import (
 	"fmt"
 	"strings"
+
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/e2e"
 )
 
 // keysEach is how many keys each hash is asked for.
@@ -77,9 +79,12 @@ func contests() (rows []contest) {
 		{[]int{256, 1, 40, 7, 0}, nil},
 		{[]int{6, 3, 9, 3}, map[int]string{1: "disabled", 4: "backup"}},
 	}
-	for _, h := range hashings() {
+	for i, h := range hashings() {
 		for _, l := range layouts {
-			for _, s := range setups {
+			for j, s := range setups {
+				if e2e.Race && (i+j)%2 == 1 {
+					continue // every key and every setup, but not each with each
+				}
 				rows = append(rows, contest{
 					name:    fmt.Sprintf("%s, %s, weights %v %v", h.loadstar, l.loadstar, s.weights, s.state),
 					haproxy: h.haproxy + "\n" + l.haproxy, loadstar: h.loadstar + " " + l.loadstar,

@@ -61,10 +61,6 @@ func Remove() {
 	}
 }
 
-// Race tells that test and program are built with the race detector, under which
-// both take several times as long.
-const Race = raceEnabled
-
 // Ports finds free ports.
 func Ports(t testing.TB, n int) []int {
 	t.Helper()

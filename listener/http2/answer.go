@@ -1,0 +1,220 @@
+package http2
+
+import (
+	"io"
+	"sync"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+)
+
+// Left reports whether the client has left, for who waits on its behalf.
+func (s *stream) Left() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.dead() != nil
+}
+
+// Inform sends an interim answer.
+func (s *stream) Inform(status int, h *flow.Header) error {
+	if status == 100 {
+		s.x.Req.Expect = false
+	}
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.writeBy = s.until()
+	if err := s.room(); err != nil {
+		return err
+	}
+	s.sendHead(0, func(_ *stream, b []byte) []byte {
+		b = appendStatus(b, status)
+		if h != nil {
+			b = appendFields(b, h, hop|1<<flow.FieldContentLength)
+		}
+		return b
+	})
+	c.flush()
+	return s.dead()
+}
+
+// Start puts the head into the buffer.
+func (s *stream) Start() error {
+	c, r := s.c, &s.x.Resp
+	if err := s.switched(); err != nil {
+		return err
+	}
+	switch {
+	case s.tunnels():
+	case !flow.BodyAllowed(s.x.Req.Method, r.Status):
+		s.nobody = true
+	case r.ContentLength >= 0:
+		s.left = r.ContentLength
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.writeBy = s.until()
+	if s.answerErr = s.room(); s.answerErr != nil {
+		return s.answerErr
+	}
+	s.sendHead(0, finalHead)
+	return nil
+}
+
+// finalHead appends the head of the final answer.
+func finalHead(s *stream, b []byte) []byte {
+	r := &s.x.Resp
+	status, length := r.Status, r.ContentLength
+	skip := uint64(hop)
+	switch {
+	case s.tunnels():
+		if length = -1; status == 101 {
+			status = 200
+		}
+		skip |= 1<<flow.FieldSecWebSocketAccept | 1<<flow.FieldContentLength
+	case r.Status < 200 || r.Status == 204 || r.Status == 304:
+		// To a 304 a length may be announced, but net/http's client then misses
+		// a body.
+		length = -1
+	}
+	b = appendStatus(b, status)
+	announced := length >= 0 && wire.Announces(&r.Header, length)
+	if !announced {
+		skip |= 1 << flow.FieldContentLength
+	}
+	b = appendFields(b, &r.Header, skip)
+	if length >= 0 && !announced {
+		b = appendLength(b, length)
+	}
+	return b
+}
+
+// Write sends body bytes, or keeps few of them back to go with the head.
+func (s *stream) Write(p []byte) (int, error) {
+	switch {
+	case s.answerErr != nil:
+		return 0, s.answerErr
+	case s.nobody || len(p) == 0:
+		return len(p), nil
+	case s.left >= 0 && int64(len(p)) > s.left:
+		return 0, flow.ErrTooLong
+	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	n, err := s.sendData(p)
+	if s.left >= 0 {
+		s.left -= int64(n)
+	}
+	s.answerErr = err
+	return n, err
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([maxFrame]byte) }}
+
+// Relay copies n bytes of src, or all of them.
+func (s *stream) Relay(src io.Reader, n int64) (moved int64, err error) {
+	if s.answerErr != nil {
+		return 0, s.answerErr
+	}
+	if s.left >= 0 && n > s.left {
+		return 0, flow.ErrTooLong
+	}
+	buf := copyBuffers.Get().(*[maxFrame]byte)
+	defer copyBuffers.Put(buf)
+	for n < 0 || moved < n {
+		p := buf[:]
+		if n >= 0 {
+			p = p[:min(int64(len(p)), n-moved)]
+		}
+		m, rerr := src.Read(p)
+		if m > 0 {
+			if _, err := s.Write(p[:m]); err != nil {
+				return moved, err
+			}
+			moved += int64(m)
+		}
+		if rerr == io.EOF {
+			return moved, nil
+		}
+		if rerr != nil {
+			return moved, rerr
+		}
+	}
+	return moved, nil
+}
+
+// Flush sends what is kept back.
+func (s *stream) Flush() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.flush()
+	return s.dead()
+}
+
+// Finish ends the answer. A request that is still coming is not wanted any more:
+// the client is told so without the answer being taken back (RFC 9113 §8.1).
+func (s *stream) Finish() error {
+	c := s.c
+	if s.left > 0 && !s.nobody || !s.x.Started() {
+		s.Abort(io.ErrUnexpectedEOF)
+		return io.ErrUnexpectedEOF
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := s.dead()
+	if err == nil {
+		if t := &s.x.Resp.Trailer; !s.nobody && hasTrailer(t) {
+			s.sendHead(flagEndStream, func(s *stream, b []byte) []byte { return appendTrailer(b, &s.x.Resp.Trailer) })
+			s.localEnd()
+		} else {
+			s.endStream()
+		}
+		switch {
+		case s.fault != nil && s.fault.StatusCode() == 400:
+			s.cut(codeProtocol)
+		case !s.remoteEnded:
+			s.cut(codeNone)
+		default:
+			c.budget.good.Add(1)
+		}
+		c.flush()
+		err = c.failed
+	}
+	s.x.Record.BytesOut = s.sent
+	return err
+}
+
+func hasTrailer(h *flow.Header) bool {
+	for i := range h.Len() {
+		if id, _, _, ok := h.At(i); ok && !wire.NotTrailing(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func appendTrailer(b []byte, h *flow.Header) []byte {
+	for i := range h.Len() {
+		if id, name, value, ok := h.At(i); ok && !wire.NotTrailing(id) {
+			b = appendField(b, id, name, value)
+		}
+	}
+	return b
+}
+
+// Abort cuts the answer short.
+func (s *stream) Abort(error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.dead() == nil {
+		e := codeInternal
+		if s.fault != nil {
+			e = codeProtocol
+		}
+		s.cut(e)
+		c.flush()
+	}
+	s.answerErr = flow.ErrAborted
+	s.x.Record.BytesOut = s.sent
+}

@@ -1,0 +1,113 @@
+package http2
+
+import (
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// look is done before each wait: goodbyes, and what waits for too long.
+func (c *conn) look(now int64) {
+	if c.away == 0 && (c.draining.Load() || c.fc.Source.Load().Draining) {
+		c.farewell(now)
+	}
+	c.mu.Lock()
+	running, failed := c.running, c.failed
+	c.mu.Unlock()
+	if failed != nil || c.away > 1 && running == 0 {
+		c.ended = true
+		c.linger = failed == nil
+		return
+	}
+	if now-c.scanned < tick {
+		return
+	}
+	c.scanned = now
+	c.rest(now)
+}
+
+// farewell is the first of two steps (RFC 9113 §6.8): requests that are on their
+// way are still taken; the second one names the last.
+func (c *conn) farewell(now int64) {
+	last := uint32(maxWindow)
+	if c.away > 0 {
+		last = c.lastID
+	}
+	c.away++
+	c.awayAt = now
+	c.mu.Lock()
+	c.out = appendGoAway(c.out, last, codeNone)
+	c.kick()
+	c.mu.Unlock()
+}
+
+// rest looks at what has waited for too long, or may be given back.
+func (c *conn) rest(now int64) {
+	c.scanned = now
+	if c.away == 1 && now-c.awayAt >= tick-tick/10 {
+		c.farewell(now)
+	}
+	if c.partialAt > 0 && now-c.partialAt > c.partialLimit() {
+		c.abandon(codeNone)
+		return
+	}
+	c.mu.Lock()
+	for _, s := range c.open {
+		if s.late(now) {
+			s.cond.Broadcast()
+		}
+	}
+	running := c.running
+	c.mu.Unlock()
+	if c.draining.Load() && c.away == 0 {
+		c.farewell(now)
+	}
+	if running > 0 {
+		c.idleSince = now
+		return
+	}
+	if c.away > 1 {
+		c.ended, c.linger = true, true
+		return
+	}
+	if now-c.idleSince >= restful && c.r == c.w && c.buf != nil {
+		readBuffers.Put(c.buf)
+		c.buf, c.r, c.w = nil, 0, 0
+		c.dismiss()
+		c.mu.Lock()
+		if !c.writing && len(c.out) == 0 {
+			c.out, c.spare = nil, nil
+		}
+		c.mu.Unlock()
+	}
+	if now-c.idleSince >= c.patience() {
+		c.abandon(codeNone)
+	}
+}
+
+// partialLimit is how long a frame, a head or the preface may be incomplete.
+func (c *conn) partialLimit() int64 {
+	if c.inData() {
+		return int64(c.limits.Stall)
+	}
+	return int64(c.limits.Header)
+}
+
+// abandon ends the connection with an error, or without one.
+func (c *conn) abandon(e code) {
+	if c.ended {
+		return
+	}
+	c.ended, c.linger = true, true
+	c.mu.Lock()
+	c.out = appendGoAway(c.out, c.lastID, e)
+	// The reader writes this itself, if nobody else is at it, but does not wait
+	// for a client that takes nothing.
+	c.writeBy = 1 << 62
+	_ = c.fc.SetWriteDeadline(time.Now().Add(time.Second))
+	c.flush()
+	if e != codeNone {
+		c.break_(&flow.Error{Side: flow.SideClient, Cause: "protocol error"})
+	}
+	c.mu.Unlock()
+}

@@ -1,0 +1,101 @@
+package http2
+
+import (
+	"strconv"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// staticNames are the indices of field names in HPACK's static table (RFC 7541
+// appendix A).
+var staticNames = [64]byte{
+	flow.FieldCacheControl: 24, flow.FieldContentLength: 28, flow.FieldContentType: 31, flow.FieldDate: 33,
+	flow.FieldETag: 34, flow.FieldExpires: 36, flow.FieldLastModified: 44, flow.FieldLocation: 46,
+	flow.FieldProxyAuthenticate: 48, flow.FieldServer: 54, flow.FieldSetCookie: 55, flow.FieldVary: 59, flow.FieldVia: 60,
+}
+
+// hop are the fields that HTTP/2 has no place for (RFC 9113 §8.2.2).
+const hop = 1<<flow.FieldConnection | 1<<flow.FieldKeepAlive | 1<<flow.FieldProxyConnection |
+	1<<flow.FieldTransferEncoding | 1<<flow.FieldUpgrade | 1<<flow.FieldHTTP2Settings
+
+func in(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
+
+// appendInt appends an integer with a prefix of n bits, the first byte's other
+// bits being high (RFC 7541 §5.1).
+func appendInt(b []byte, high byte, n uint, v int) []byte {
+	limit := 1<<n - 1
+	if v < limit {
+		return append(b, high|byte(v))
+	}
+	b = append(b, high|byte(limit))
+	for v -= limit; v >= 128; v >>= 7 {
+		b = append(b, byte(v)|0x80)
+	}
+	return append(b, byte(v))
+}
+
+// appendStatus appends the :status field.
+func appendStatus(b []byte, status int) []byte {
+	switch status {
+	case 200:
+		return append(b, 0x88)
+	case 204:
+		return append(b, 0x89)
+	case 206:
+		return append(b, 0x8a)
+	case 304:
+		return append(b, 0x8b)
+	case 400:
+		return append(b, 0x8c)
+	case 404:
+		return append(b, 0x8d)
+	case 500:
+		return append(b, 0x8e)
+	}
+	return flow.AppendStatus(append(b, 8, 3), status)
+}
+
+// appendField appends a literal that is not indexed, its name in lower case. The
+// table is left empty, so that heads do not depend on the order they are sent in.
+func appendField(b []byte, id flow.ID, name, value []byte) []byte {
+	kind := byte(0)
+	if id == flow.FieldSetCookie {
+		kind = 0x10 // a secret: never to be indexed (RFC 7541 §7.1.3)
+	}
+	if i := staticName(id); i > 0 {
+		b = appendInt(b, kind, 4, i)
+	} else {
+		b = appendInt(append(b, kind), 0, 7, len(name))
+		at := len(b)
+		b = append(b, name...)
+		for i, c := range b[at:] {
+			if 'A' <= c && c <= 'Z' {
+				b[at+i] = c | 0x20
+			}
+		}
+	}
+	return append(appendInt(b, 0, 7, len(value)), value...)
+}
+
+func staticName(id flow.ID) int {
+	if id < 64 {
+		return int(staticNames[id])
+	}
+	return 0
+}
+
+// appendFields appends the fields that are not in skip.
+func appendFields(b []byte, h *flow.Header, skip uint64) []byte {
+	for i := range h.Len() {
+		if id, name, value, ok := h.At(i); ok && !in(skip, id) {
+			b = appendField(b, id, name, value)
+		}
+	}
+	return b
+}
+
+func appendLength(b []byte, n int64) []byte {
+	var digits [20]byte
+	v := strconv.AppendInt(digits[:0], n, 10)
+	return appendField(b, flow.FieldContentLength, nil, v)
+}

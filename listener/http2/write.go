@@ -1,0 +1,187 @@
+package http2
+
+import (
+	"time"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// flush writes what is kept back, unless somebody is at it, who then takes it
+// along. c.mu is held, and let go of while writing.
+func (c *conn) flush() {
+	if c.writing {
+		return
+	}
+	c.writing = true
+	for len(c.out) > 0 && c.failed == nil {
+		b := c.out
+		c.out = c.spare[:0]
+		c.outGen++
+		c.mu.Unlock()
+		err := c.write(b)
+		c.mu.Lock()
+		c.spare = b[:0]
+		if cap(b) > 2*outLimit {
+			c.spare = nil
+		}
+		if err != nil {
+			c.break_(err)
+			c.wake()
+			break
+		}
+		c.unblock()
+	}
+	c.writing = false
+}
+
+// kick has what is kept back written by another goroutine: the reader must not
+// wait for a client that reads nothing before it has written. c.mu is held.
+func (c *conn) kick() {
+	if c.writing || len(c.out) == 0 || c.failed != nil {
+		return
+	}
+	c.workers.Add(1)
+	go func() {
+		defer c.workers.Done()
+		c.mu.Lock()
+		c.flush()
+		c.mu.Unlock()
+	}()
+}
+
+// write writes b; progress within the stall timeout counts, not completion.
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		stall := int64(c.limits.Stall)
+		if now := flow.Now(); stall > 0 && c.writeBy < now+stall {
+			c.writeBy = now + stall + int64(time.Second)
+			_ = c.fc.SetWriteDeadline(flow.Time(c.writeBy))
+		}
+		n, err := c.fc.Write(b[:min(len(b), outLimit)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// unblock wakes streams that wait for room in the connection's window or in the
+// buffer: in the order in which they came, and no more than can use it.
+func (c *conn) unblock() {
+	n := 0
+	for room := min(c.sendWindow, int64(outLimit-len(c.out))); room > 0 && n < len(c.blocked); n++ {
+		s := c.blocked[n]
+		s.queued = false
+		s.cond.Broadcast()
+		room -= min(max(s.window, 1), maxFrame)
+	}
+	c.blocked = append(c.blocked[:0], c.blocked[n:]...)
+}
+
+// room waits until the buffer takes more; c.mu is held.
+func (s *stream) room() error {
+	for {
+		if err := s.dead(); err != nil {
+			return err
+		}
+		if len(s.c.out) < outLimit {
+			return nil
+		}
+		if !s.c.writing {
+			s.c.flush()
+			continue
+		}
+		if err := s.await(true); err != nil {
+			return err
+		}
+	}
+}
+
+// sendData sends p as far as windows allow, waiting where they do not.
+// c.mu is held.
+func (s *stream) sendData(p []byte) (sent int, err error) {
+	c := s.c
+	s.writeBy = s.until()
+	for sent < len(p) {
+		if err := s.room(); err != nil {
+			return sent, err
+		}
+		n := min(int64(len(p)-sent), s.window, c.sendWindow, maxFrame)
+		if n <= 0 {
+			if !c.writing && len(c.out) > 0 {
+				c.flush() // what is kept back must not be waited for
+				continue
+			}
+			if err := s.await(s.window > 0); err != nil {
+				return sent, err
+			}
+			continue
+		}
+		s.mark()
+		c.out = appendFrame(c.out, int(n), frameData, 0, s.id)
+		c.out = append(c.out, p[sent:sent+int(n)]...)
+		s.window -= n
+		c.sendWindow -= n
+		s.sent += frameHead + n
+		sent += int(n)
+		c.budget.sent.Add(n)
+		s.writeBy = s.until()
+	}
+	return sent, nil
+}
+
+// mark notes where the stream's last frame is, so that it can be made the last.
+func (s *stream) mark() { s.lastAt, s.lastGen = len(s.c.out), s.c.outGen }
+
+// endStream ends our side: by the last frame, if it has not left. c.mu is held.
+func (s *stream) endStream() {
+	c := s.c
+	if s.lastGen == c.outGen && s.lastAt < len(c.out) {
+		c.out[s.lastAt+4] |= flagEndStream
+	} else {
+		c.out = appendFrame(c.out, 0, frameData, flagEndStream, s.id)
+		s.sent += frameHead
+	}
+	s.localEnd()
+}
+
+// sendHead appends the head block that build makes, as HEADERS and, where it
+// is long, CONTINUATION. c.mu is held.
+func (s *stream) sendHead(flags byte, build func(s *stream, b []byte) []byte) {
+	c := s.c
+	s.mark()
+	start := len(c.out)
+	c.out = appendFrame(c.out, 0, frameHeaders, flags|flagEndHeaders, s.id)
+	at := len(c.out)
+	if !c.greetedBack {
+		// RFC 7541 §4.2: we use no table, whatever size the client allows,
+		// now or later.
+		c.greetedBack = true
+		c.out = append(c.out, 0x20)
+	}
+	c.out = build(s, c.out)
+	n := len(c.out) - at
+	if n <= maxFrame {
+		c.out[start], c.out[start+1], c.out[start+2] = byte(n>>16), byte(n>>8), byte(n)
+		s.sent += int64(len(c.out) - start)
+		return
+	}
+	block := append([]byte(nil), c.out[at:]...)
+	c.out = c.out[:start]
+	kind := byte(frameHeaders)
+	for len(block) > 0 {
+		piece := block[:min(len(block), maxFrame)]
+		block = block[len(piece):]
+		fl := byte(0)
+		if kind == frameHeaders {
+			fl = flags
+		}
+		if len(block) == 0 {
+			fl |= flagEndHeaders
+		}
+		c.out = append(appendFrame(c.out, len(piece), kind, fl, s.id), piece...)
+		kind = frameContinuation
+	}
+	s.sent += int64(len(c.out) - start)
+}

@@ -17,7 +17,6 @@ func own() []*Rule {
 		emptyHandle,
 		sameMatcher,
 		noHealthCheck,
-		noUsableServer,
 		backupWithoutPrimary,
 		redispatchWithOneServer,
 		duplicateServer,

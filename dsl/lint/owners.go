@@ -30,7 +30,7 @@ var owners = []struct {
 	{"modules/persistence", diag.Warning, false, `cookie-without-values cookie-shared`},
 	{"modules/pool", diag.Error, false, `minconn-without-maxconn track-loop`},
 	{"modules/pool", diag.Error, false, `track-unprobed`},
-	{"modules/pool", diag.Warning, false, `cookie-unused`},
+	{"modules/pool", diag.Warning, false, `cookie-unused first-without-maxconn no-usable-server`},
 	{"logging", diag.Error, false, `no-sink unknown-sink`},
 	{"logging", diag.Error, true, `sink-unavailable`},
 	{"modules/graph", diag.Error, false, `automatic-not-built no-certificate tls-conflict tls-in-clear-site`},
@@ -39,7 +39,9 @@ var owners = []struct {
 	{"modules/certs", diag.Warning, true, `certificate-expiring certificate-not-yet-valid crl-expired incomplete-chain key-readable-by-all
 		name-not-covered`},
 	{"modules/runtime", diag.Error, true, `cannot-listen`},
+	{"modules/transport", diag.Error, false, `server-without-name`},
 	{"modules/transport", diag.Warning, false, `verify-off`},
+	{"modules/certs", diag.Warning, false, `ciphers-unused`},
 }
 
 func owned() []*Rule {

@@ -1,0 +1,78 @@
+package inspect
+
+import (
+	"bufio"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/loadstar-lb/loadstar/dsl/lint"
+)
+
+// Here is the machine that this process runs on.
+func Here() lint.Env { return here{} }
+
+type here struct{}
+
+// FileLimit gives the hard limit: the Go runtime raises the soft one to it.
+func (here) FileLimit() uint64 {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+		return 0
+	}
+	return max(uint64(l.Cur), uint64(l.Max))
+}
+
+func (here) Addresses() []netip.Addr {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(n.IP); ok {
+				out = append(out, ip.Unmap())
+			}
+		}
+	}
+	return out
+}
+
+// LowPorts asks Linux for the capability and for the first port that everybody
+// may open; elsewhere only root may.
+func (here) LowPorts() bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && n <= 80 {
+			return true
+		}
+	}
+	return hasCapability("/proc/self/status")
+}
+
+// bindService is CAP_NET_BIND_SERVICE (capabilities(7)).
+const bindService = 10
+
+func hasCapability(status string) bool {
+	f, err := os.Open(status)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if set, ok := strings.CutPrefix(s.Text(), "CapEff:"); ok {
+			bits, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+			return err == nil && bits>>bindService&1 == 1
+		}
+	}
+	return false
+}
+
+func (here) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }

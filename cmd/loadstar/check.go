@@ -3,16 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/internal/inspect"
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
-	"github.com/loadstar-lb/loadstar/modules"
-	"github.com/loadstar-lb/loadstar/modules/graph"
-	"github.com/loadstar-lb/loadstar/modules/live"
 )
 
 func checkCommand() *cobra.Command {
@@ -37,21 +34,8 @@ func checkCommand() *cobra.Command {
 
 // check does everything that a start does short of opening sockets and logs.
 func check(file string) (*dsl.Sources, diag.List) {
-	cfg, sources, found := load(file, nil)
-	if found.HasErrors() {
-		return sources, found
-	}
-	tx := live.Begin()
-	defer tx.Rollback()
-	g, more := graph.Build(cfg, graph.Deps{
-		Set: modules.Standard(), Shared: graph.NewShared(), Tx: tx, Dry: true, Log: slog.New(slog.DiscardHandler),
-	})
-	if g != nil {
-		g.Close()
-	}
-	found = append(found, more...)
-	found.Sort()
-	return sources, found
+	r := inspect.Look(file, inspect.Options{Here: inspect.Here()})
+	return r.Sources, r.Found
 }
 
 // verdict is the exit code of a list of diagnostics: a file that cannot be read

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/internal/inspect"
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/modules"
@@ -64,8 +65,8 @@ func (p *process) run() error {
 	signals := catchSignals()
 	defer signals.stop()
 	first := p.Load(context.Background(), "", nil)
-	show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
 	if !first.OK() {
+		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
 		return verdict(p.file, first.Diagnostics)
 	}
 	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
@@ -98,6 +99,7 @@ func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
 	p.mu.Lock()
 	p.last, p.lastOK = time.Now(), o.OK()
 	p.mu.Unlock()
+	p.warn(o.Diagnostics)
 	if o.OK() {
 		p.log.Info("configuration in force", "generation", o.Generation)
 	} else {
@@ -106,11 +108,34 @@ func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
 	return o
 }
 
+// maxWarnings bounds how many warnings of one load are logged.
+const maxWarnings = 20
+
+// warn logs what the linter and the checker warn of: who reloads by a signal sees
+// nothing else.
+func (p *process) warn(found diag.List) {
+	n := 0
+	for _, d := range found {
+		if d.Severity != diag.Warning {
+			continue
+		}
+		if n++; n <= maxWarnings {
+			p.log.Warn(d.Message, "rule", d.Rule, "at", d.Range.String())
+		}
+	}
+	if n > maxWarnings {
+		p.log.Warn("more warnings are not logged; `loadstar check` shows them", "count", n-maxWarnings)
+	}
+}
+
 func (p *process) load(name string, src []byte) outcome {
 	if src == nil {
 		name = p.file
 	}
 	cfg, sources, found := load(name, src)
+	if !found.HasErrors() {
+		found = inspect.Lint(cfg, sources, found)
+	}
 	o := outcome{Generation: p.runtime.Stats().Generation, Diagnostics: found, Sources: sources}
 	if found.HasErrors() {
 		return o
@@ -173,7 +198,9 @@ func (p *process) obey(s *signals) {
 		switch s.next() {
 		case sigReload:
 			o := p.Load(context.Background(), "", nil)
-			show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
+			if !o.OK() {
+				show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
+			}
 		case sigReopen:
 			p.runtime.Reopen()
 		case sigStop:

@@ -74,8 +74,9 @@ type conn struct {
 	out, spare  []byte
 	outGen      uint32 // counts swaps of out: whether a frame is still in it
 	writing     bool
-	failed      error // the connection is of no use any more
-	greetedBack bool  // a head was sent: see appendHead
+	written     sync.Cond // nobody writes any more
+	failed      error     // the connection is of no use any more
+	greetedBack bool      // a head was sent: see appendHead
 	sendWindow  int64
 	initial     int64 // the client's window for new streams
 	recvWindow  int   // what the client may still send
@@ -99,6 +100,7 @@ func (Server) ServeConn(fc *flow.Conn) {
 	c.dec = hpack.NewDecoder(4096, c.emit)
 	c.dec.SetMaxStringLength(2 * c.limits.HeadBytes)
 	c.budget.begin(now)
+	c.written.L = &c.mu
 	fc.OnDrain(func() {
 		if !c.draining.Swap(true) {
 			c.wake()

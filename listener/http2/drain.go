@@ -101,11 +101,13 @@ func (c *conn) abandon(e code) {
 	c.ended, c.linger = true, true
 	c.mu.Lock()
 	c.out = appendGoAway(c.out, c.lastID, e)
-	// The reader writes this itself, if nobody else is at it, but does not wait
-	// for a client that takes nothing.
+	// The reader waits for this to leave, but not for a client that takes nothing.
 	c.writeBy = 1 << 62
 	_ = c.fc.SetWriteDeadline(time.Now().Add(time.Second))
 	c.flush()
+	for c.writing {
+		c.written.Wait()
+	}
 	if e != codeNone {
 		c.break_(&flow.Error{Side: flow.SideClient, Cause: "protocol error"})
 	}

@@ -32,6 +32,7 @@ func (c *conn) flush() {
 		c.unblock()
 	}
 	c.writing = false
+	c.written.Broadcast()
 }
 
 // kick has what is kept back written by another goroutine: the reader must not

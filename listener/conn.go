@@ -57,14 +57,27 @@ func (c *conn) attend() {
 			return
 		}
 	}
-	c.Parks = true
-	c.socket.host.Protocol.ServeConn(&c.Conn)
+	c.Parks, c.Caught = true, c.caught
+	host := c.socket.host
+	if c.TLS != nil && c.TLS.ALPN == "h2" && host.HTTP2 != nil {
+		host.HTTP2.ServeConn(&c.Conn)
+		return
+	}
+	host.Protocol.ServeConn(&c.Conn)
 }
 
 // resume goes on with a parked connection (see flow.Conn.Park).
 func (c *conn) resume(next func()) {
 	defer func() { c.close(recover()) }()
 	next()
+}
+
+// caught notes a panic that ended one exchange of several on the connection.
+func (c *conn) caught(p any, stack []byte) {
+	host := c.socket.host
+	host.Panics.Add(1)
+	host.Log.Error("panic while serving an exchange", "panic", p, "socket", c.socket.Key.String(),
+		"client", c.Client.String(), "stack", string(stack))
 }
 
 // close ends the connection. A panic ends it and nothing else.

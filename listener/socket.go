@@ -19,7 +19,9 @@ import (
 type Host struct {
 	// Protocol serves the connections of sockets whose binding has no Streams.
 	Protocol flow.ConnServer
-	Log      *slog.Logger
+	// HTTP2 serves those whose TLS handshake agreed on "h2"; nil: Protocol does.
+	HTTP2 flow.ConnServer
+	Log   *slog.Logger
 	// Limit bounds the connections of the process.
 	Limit Limit
 	// Accepted and Panics count over the life of the process.

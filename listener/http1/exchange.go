@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -14,6 +15,9 @@ func (c *conn) advance() bool {
 	for c.s != nil && c.s.w > c.s.r {
 		whole, err := c.parse()
 		switch {
+		case err != nil && c.prefaced():
+			c.done, c.handover = true, true
+			return false
 		case err != nil:
 			c.refuse(err)
 			return false
@@ -77,6 +81,16 @@ func (c *conn) parse() (whole bool, fault *flow.Error) {
 	}
 	return true, nil
 }
+
+// prefaced reports whether what is no request of HTTP/1 begins an HTTP/2
+// connection. Nothing is asked of connections that speak HTTP/1.
+func (c *conn) prefaced() bool {
+	s := c.s
+	return c.http2 != nil && c.served == 0 && c.fc.TLS == nil && bytes.HasPrefix(s.buf[s.r:s.w], []byte(preface))
+}
+
+// preface is what HTTP/2 clients begin with, as far as it looks like a head.
+const preface = "PRI * HTTP/2.0\r\n\r\n"
 
 // stamp fills in what the record knows from the start.
 func (c *conn) stamp() {

@@ -13,11 +13,15 @@ import (
 
 // Server serves connections of HTTP/1.0 and HTTP/1.1; it is a flow.ConnServer.
 // What it serves them with is the connection's binding.
-type Server struct{}
+type Server struct {
+	// HTTP2 takes over connections in clear that begin with its preface (RFC
+	// 9113 §3.3); nil: they are refused.
+	HTTP2 flow.ConnServer
+}
 
 // ServeConn serves exchanges until the connection ends. The caller closes it.
-func (Server) ServeConn(fc *flow.Conn) {
-	c := &conn{fc: fc, fd: noFD}
+func (s Server) ServeConn(fc *flow.Conn) {
+	c := &conn{fc: fc, fd: noFD, http2: s.HTTP2}
 	c.limits = fc.Pin().Limits
 	if fc.Socket != nil && fc.Conn == any(fc.Socket) {
 		c.raw = sock.Raw(fc.Socket)
@@ -66,6 +70,8 @@ type conn struct {
 	parked    bool // goes on in a goroutine with a small stack
 	linger    bool // unread bytes may be on their way: close with care
 	tunnel    func(flow.Stream, []byte)
+	http2     flow.ConnServer
+	handover  bool // http2 goes on
 }
 
 const noFD = ^uintptr(0)
@@ -257,6 +263,9 @@ func (c *conn) finish() {
 	if c.serving { // a panic is on its way up
 		c.panicked()
 	}
+	if c.handover {
+		c.fc.Early = append([]byte(nil), c.s.buf[c.s.r:c.s.w]...)
+	}
 	if c.s != nil {
 		c.s.r, c.s.w = 0, 0
 		c.giveBack()
@@ -265,6 +274,20 @@ func (c *conn) finish() {
 		c.lingerClose()
 	}
 	c.fc.Unpin()
+	if c.handover {
+		_ = c.fc.SetReadDeadline(time.Time{})
+		c.handOver()
+	}
+}
+
+// handOver has the HTTP/2 codec go on, in a goroutine whose stack is small.
+func (c *conn) handOver() {
+	fc, next := c.fc, c.http2
+	if !fc.Parks {
+		next.ServeConn(fc)
+		return
+	}
+	fc.Park(func() { next.ServeConn(fc) })
 }
 
 // lingerClose ends our side and waits a little for the client to end its own:

@@ -198,7 +198,7 @@ func (b *builder) policy(cfg *config.Site, n *config.Node, plan *certs.Plan) *ce
 	}
 	s.Certificates = sourceKey(cfg, plan, b.state()).String()
 	if !cfg.TCP {
-		s.Protocols = []string{"http/1.1"}
+		s.Protocols = []string{"h2", "http/1.1"}
 	}
 	return certs.NewPolicy(s, source)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/http1"
+	"github.com/loadstar-lb/loadstar/listener/http2"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
 	"github.com/loadstar-lb/loadstar/modules/graph"
@@ -49,7 +50,8 @@ type generation struct {
 
 // New gives a runtime without a configuration.
 func New(set *modules.Set, log *slog.Logger) *Runtime {
-	host := listener.NewHost(http1.Server{}, log)
+	host := listener.NewHost(http1.Server{HTTP2: http2.Server{}}, log)
+	host.HTTP2 = http2.Server{}
 	return &Runtime{
 		set: set, shared: graph.NewShared(), host: host, sockets: listener.NewSet(host), log: log,
 	}

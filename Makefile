@@ -15,7 +15,7 @@ LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short tools peers caddy clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers caddy clean
 
 build:
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
@@ -86,6 +86,10 @@ fuzz:
 		echo "$$t for $(FUZZTIME)"; \
 		$(GO) test ./$${t%%:*} -run '^$$' -fuzz "^$${t##*:}\$$" -fuzztime $(FUZZTIME) || exit 1; \
 	done
+
+# Hostile files of 10 MB, where `make test` takes smaller ones.
+hostile:
+	$(GO) test ./dsl -run Hostile -timeout 30m -large
 
 # Enough to notice, little enough for every change.
 fuzz-short:

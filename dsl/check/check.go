@@ -30,7 +30,9 @@ const (
 	maxStatements  = 1_000_000 // after the expansion of imports
 	maxFilled      = 64 << 20  // bytes that the environment and arguments fill in, and 64 for each word
 	maxImportDepth = 32        // imports in imports
+	maxConditions  = 1_000_000 // of all matchers, wherever they are named
 	maxFindings    = 1000      // diagnostics kept
+	maxGuesses     = 100       // of which what is meant is sought among the names of the file
 )
 
 // Options are what checking needs from outside.
@@ -68,6 +70,8 @@ type checker struct {
 
 	statements int  // expanded so far
 	filled     int  // by substitution so far
+	nested     int  // matchers that name each other, right now
+	conditions int  // in the matchers that were named so far
 	exhausted  bool // one of the bounds is passed: nothing more is expanded
 	broken     bool
 	wordSlab   []word         // see takeWords
@@ -105,6 +109,13 @@ func (c *checker) warnf(at place, rule, format string, args ...any) *diag.Diagno
 	d := c.errorf(at, rule, format, args...)
 	d.Severity = diag.Warning
 	return d
+}
+
+// guess adds the help line "did you mean …?" if one of the names that the file
+// defines is near. There may be many of them, and of wrong ones, too: only for
+// the first errors all are looked at.
+func (c *checker) guess(d *diag.Diagnostic, got string, names []string) bool {
+	return len(c.errs) <= maxGuesses && suggest(d, got, names)
 }
 
 // suggest adds the help line "did you mean …?" if one of the words is near.

@@ -164,7 +164,10 @@ func (s *snippet) countArgs(in []*syntax.Statement) {
 		for i := range st.Words {
 			_, rest, ok := strings.Cut(st.Words[i].Text, "{args.")
 			for ; ok; _, rest, ok = strings.Cut(rest, "{args.") {
-				name, _, _ := strings.Cut(rest, "}")
+				name := rest
+				if end := strings.IndexAny(rest, "{}"); end >= 0 {
+					name = rest[:end]
+				}
 				if n, err := strconv.Atoi(name); err == nil {
 					s.takes = max(s.takes, min(n, 1<<20)+1)
 				}

@@ -62,7 +62,7 @@ func (c *checker) importSnippet(out []stmt, st stmt) []stmt {
 	s := c.snippets[what.text]
 	if s == nil {
 		d := c.errorf(what.place, "undefined-name", "there is no snippet %q", what.text)
-		if !suggest(d, what.text, c.snipNames) {
+		if !c.guess(d, what.text, c.snipNames) {
 			d.Help = append(d.Help, "to import a file of that name, write ./"+what.text)
 		}
 		return out

@@ -23,6 +23,7 @@ type matcher struct {
 	expr  config.Expr
 	state state
 	used  bool
+	size  int // conditions in it, those of matchers that it names included
 }
 
 type state uint8
@@ -111,7 +112,7 @@ func (c *checker) named(w word, sc scope) *config.Expr {
 	m := sc.names.find(w.text[1:])
 	if m == nil {
 		d := c.errorf(w.place, "undefined-name", "there is no matcher %s in this site", w.text)
-		if !suggest(d, w.text, sc.names.all()) {
+		if len(c.errs) > maxGuesses || !suggest(d, w.text, sc.names.all()) {
 			d.Help = append(d.Help, "a matcher is defined by `"+w.text+" EXPRESSION` in the same block or one around it")
 		}
 		return nil
@@ -121,7 +122,16 @@ func (c *checker) named(w word, sc scope) *config.Expr {
 		c.errorf(w.place, "matcher-loop", "the matcher %s is defined by itself", w.text)
 		return nil
 	}
-	c.resolve(m, sc)
+	if c.nested++; c.nested > maxExprDepth {
+		c.errorf(w.place, "too-deep", "matchers may name each other %d deep", maxExprDepth)
+	} else {
+		c.resolve(m, sc)
+	}
+	c.nested--
+	// What is named is read once, but tried wherever it is named.
+	if c.conditions += m.size; c.conditions > maxConditions {
+		c.exhaust(w.place)
+	}
 	return &m.expr
 }
 
@@ -140,6 +150,7 @@ func (c *checker) resolve(m *matcher, sc scope) {
 			r.unexpected(t)
 		}
 	}
+	m.size = r.size
 	m.expr.Range = m.at.rng
 	if n := len(m.words); n > 0 && m.words[n-1].rng.File == m.at.rng.File && m.words[n-1].rng.End.Offset > m.at.rng.End.Offset {
 		m.expr.Range.End = m.words[n-1].rng.End
@@ -153,13 +164,14 @@ func splitParens(in []word) []word {
 	out := make([]word, 0, len(in))
 	begin := true
 	for _, w := range in {
-		for begin && w.bare && len(w.text) > 1 && w.text[0] == '(' {
+		// More than may be nested are left to be the beginning of a word.
+		for n := 0; n <= maxExprDepth && begin && w.bare && len(w.text) > 1 && w.text[0] == '('; n++ {
 			out = append(out, word{text: "(", plain: true, place: w.place})
 			w.text = w.text[1:]
 		}
 		closing := 0
 		if w.bare {
-			over := strings.Count(w.text, ")") - strings.Count(w.text, "(")
+			over := min(strings.Count(w.text, ")")-strings.Count(w.text, "("), maxExprDepth+1)
 			for over > 0 && len(w.text) > 1 && strings.HasSuffix(w.text, ")") {
 				w.text = w.text[:len(w.text)-1]
 				over--
@@ -182,6 +194,7 @@ type exprReader struct {
 	toks  []word
 	i     int
 	depth int
+	size  int // conditions so far
 	at    place
 }
 
@@ -260,9 +273,10 @@ func (r *exprReader) not() (config.Expr, bool) {
 	case isMatcherName(w):
 		r.i++
 		e := r.c.named(w, r.sc)
-		if e == nil {
+		if e == nil || r.c.exhausted {
 			return config.Expr{}, false
 		}
+		r.size += r.sc.names.find(w.text[1:]).size
 		return *e, true
 	default:
 		r.i++
@@ -272,6 +286,7 @@ func (r *exprReader) not() (config.Expr, bool) {
 
 // test reads one matcher with its values.
 func (r *exprReader) test(w word) (config.Expr, bool) {
+	r.size++
 	m := r.c.opt.Vocabulary.Matcher(w.text)
 	if m == nil || !w.plain {
 		d := r.c.errorf(w.place, "unknown-matcher", "unknown matcher %q", w.text)

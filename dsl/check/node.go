@@ -16,6 +16,7 @@ type frame struct {
 	node    *config.Node
 	up      *frame
 	at      place
+	given   firsts       // the options that may be given only once
 	inline  *config.Pool // the pool that its addresses make, nil: none
 	bad     bool         // so little is known that its options are not looked for
 }
@@ -295,10 +296,12 @@ func (r *reader) leftover(f *frame) {
 
 // addOption appends an option to its owner, unless it stands there already.
 func (c *checker) addOption(f *frame, n config.Node, o *spec.Word, at place) {
-	if first := f.node.Option(o.Name); first != nil && !o.Repeat {
-		d := c.errorf(at, "duplicate-option", "`%s` is given twice", o.Name)
-		d.Labels = append([]diag.Label{{Range: first.Range, Message: "first given here"}}, d.Labels...)
-		return
+	if !o.Repeat {
+		if first, ok := f.given.of(o, place{rng: n.Range}); !ok {
+			d := c.errorf(at, "duplicate-option", "`%s` is given twice", o.Name)
+			d.Labels = append([]diag.Label{{Range: first.rng, Message: "first given here"}}, d.Labels...)
+			return
+		}
 	}
 	f.node.Options = append(f.node.Options, n)
 }

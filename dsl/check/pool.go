@@ -128,7 +128,7 @@ func (c *checker) resolvePools() {
 			continue // it may stand in the file that could not be read
 		}
 		d := c.errorf(w.place, "undefined-name", "there is no pool %q", w.text)
-		if !suggest(d, w.text, c.poolNames) {
+		if !c.guess(d, w.text, c.poolNames) {
 			d.Help = append(d.Help, "a pool is defined by `pool "+w.text+" { … }`; a server is written with its port, as in 10.0.0.1:80")
 		}
 	}

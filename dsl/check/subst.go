@@ -79,8 +79,8 @@ func (c *checker) brace(text string, w *word) (n int, value string, env bool) {
 		n, value = c.variable(text, w)
 		return n, value, true
 	case strings.HasPrefix(text, "{args."):
-		end := strings.IndexByte(text, '}')
-		if end < 0 {
+		end := 1 + strings.IndexAny(text[1:], "{}") // not farther, or many of them would take long
+		if end == 0 || text[end] == '{' {
 			return 0, "", false
 		}
 		a, ok := c.argument(*w, text[len("{args."):end])

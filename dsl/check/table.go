@@ -41,7 +41,7 @@ func (c *checker) resolveTables() {
 			continue // it may stand in the file that could not be read
 		}
 		d := c.errorf(w.place, "undefined-name", "there is no table %q", w.text)
-		if !suggest(d, w.text, c.tableNames) {
+		if !c.guess(d, w.text, c.tableNames) {
 			d.Help = append(d.Help, "a table is defined at the top level by `table "+w.text+" { … }`")
 		}
 	}

@@ -17,12 +17,16 @@ func (c *checker) placeholders(text string, sc scope) problem {
 		if !ok {
 			return problem{}
 		}
-		name, _, closed := strings.Cut(after, "}")
-		if !closed || !isPlaceholder(name) {
+		end := strings.IndexAny(after, "{}") // not farther, or many braces would take long
+		if end < 0 {
+			return problem{}
+		}
+		name := after[:end]
+		if after[end] == '{' || !isPlaceholder(name) {
 			rest = after
 			continue
 		}
-		rest = after[len(name)+1:]
+		rest = after[end+1:]
 		p := c.placeholder(name)
 		if p == nil {
 			out := problem{rule: "unknown-placeholder", text: "unknown placeholder {" + name + "}"}

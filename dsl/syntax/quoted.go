@@ -29,6 +29,9 @@ func (s *scanner) double(rest string) {
 }
 
 func (s *scanner) badEscape(rest string, n int) {
+	if len(s.errs) >= maxErrors {
+		return // the place is not counted out in vain
+	}
 	escape := rest[n:n+1] + firstRune(rest[n+1:])
 	start := endOf(s.pos, rest[:n])
 	r := diag.Range{File: s.file, Start: start, End: endOf(start, escape)}
@@ -71,8 +74,11 @@ func heredocName(rest string) string {
 // same line may follow behind the closing NAME.
 func (s *scanner) heredoc(rest string) {
 	name := heredocName(rest)
-	first := lineLength(rest)
-	if extra := strings.TrimLeft(rest[2+len(name):first], " \t\r"); extra != "" {
+	first := 2 + len(name)
+	for first < len(rest) && strings.IndexByte(" \t\r", rest[first]) >= 0 {
+		first++
+	}
+	if first < len(rest) && rest[first] != '\n' {
 		s.errorf(s.at(2+len(name)), "syntax", "<<%s must end its line; what else belongs to it stands behind the closing %s", name, name)
 		s.word(2 + len(name))
 		return

@@ -86,7 +86,7 @@ var confined = map[string][]string{
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport"},
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
-	"golang.org/x/net":                    {"modules/health"},
+	"golang.org/x/net":                    {"listener/http2", "modules/health"},
 	"golang.org/x/crypto":                 {"modules/certs"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.

@@ -38,7 +38,7 @@ func TestClientCert(t *testing.T) {
 		if got := m.Match(x); got != c.want {
 			t.Errorf("%q: %t", c.args, got)
 		}
-		if n := testing.AllocsPerRun(100, func() { m.Match(x) }); n != 0 {
+		if n := allocations(func() { m.Match(x) }); n != 0 {
 			t.Errorf("%q: %v allocations", c.args, n)
 		}
 		for _, conn := range []*flow.Conn{none, clear} {

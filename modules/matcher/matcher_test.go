@@ -110,7 +110,7 @@ func TestWords(t *testing.T) {
 			if got := m.Match(x); got != want {
 				t.Errorf("%s: %v", strings.TrimSpace(line), got)
 			}
-			if n := testing.AllocsPerRun(100, func() { m.Match(x) }); n != 0 {
+			if n := allocations(func() { m.Match(x) }); n != 0 {
 				t.Errorf("%s: %v allocations", strings.TrimSpace(line), n)
 			}
 		}
@@ -146,7 +146,7 @@ func TestConnWords(t *testing.T) {
 		if b, p, d := m.MatchConn(bare), m.MatchConn(peeked), m.MatchConn(ended); b != tt.bare || p != tt.peeked || d != tt.ended {
 			t.Errorf("%s: %v %v %v", tt.line, b, p, d)
 		}
-		if n := testing.AllocsPerRun(100, func() { m.MatchConn(peeked) }); n != 0 {
+		if n := allocations(func() { m.MatchConn(peeked) }); n != 0 {
 			t.Errorf("%s: %v allocations", tt.line, n)
 		}
 	}
@@ -218,7 +218,7 @@ func TestBoolean(t *testing.T) {
 	if m.Match(x) {
 		t.Error("matches POST")
 	}
-	if n := testing.AllocsPerRun(100, func() { m.Match(x) }); n != 0 {
+	if n := allocations(func() { m.Match(x) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if m, err := Compile(nil, everything); m != nil || err != nil {
@@ -321,4 +321,14 @@ func BenchmarkClient(b *testing.B) {
 			}
 		})
 	}
+}
+
+// allocations is the least of some measurements: regexp keeps its machines in a
+// sync.Pool, from which the race detector drops some at random.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(100, f)
+	for i := 0; i < 20 && least > 0; i++ {
+		least = min(least, testing.AllocsPerRun(10, f))
+	}
+	return least
 }

@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -32,14 +34,23 @@ func TestTrack(t *testing.T) {
 	var out logs
 	lives := registry{}
 	d := Deps{Live: lives.live, Log: out.logger()}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	pools, errs := buildAll(t, d,
-		"health tcp interval 1h\nserver a 127.0.0.1:1\nserver b 127.0.0.1:2",
+		"health tcp interval 1h\nserver a "+l.Addr().String()+"\nserver b 127.0.0.1:2",
 		"server a 127.0.0.1:1 health track p/a\nserver b 127.0.0.1:2",
 		"health track q/a\nserver x 127.0.0.1:9\nserver y 127.0.0.1:8 health off")
 	if errs != "" {
 		t.Fatal(errs)
 	}
 	first := pools[0].servers[0].Live
+	// The first probe is sent at once, and passes; the next is an hour away.
+	for _, probed := first.Counter(); !probed; _, probed = first.Counter() {
+		runtime.Gosched()
+	}
 	for _, v := range []upstream.Verdict{upstream.Down, upstream.Up, upstream.Down} {
 		first.SetVerdict(v, "reason: test")
 		for i, want := range []string{"ab", "ab", "xy"} {

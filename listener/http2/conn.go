@@ -39,7 +39,7 @@ const (
 // conn is one client connection.
 type conn struct {
 	fc     *flow.Conn
-	limits flow.Limits
+	limits flow.Limits // changed by the reader, under mu
 
 	// Of the goroutine that reads:
 	buf       *[readBuffer]byte // nil while idle

@@ -266,7 +266,10 @@ var errTooLarge = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, St
 // take takes in one field.
 func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 	h.size += len(f.Name) + len(f.Value) + 4
-	if h.lines++; h.size > limits.HeadBytes || h.lines > limits.Fields+pseudoCount {
+	if len(f.Name) == 0 || f.Name[0] != ':' {
+		h.lines++
+	}
+	if h.size > limits.HeadBytes || h.lines > limits.Fields {
 		h.err = errTooLarge
 		return
 	}

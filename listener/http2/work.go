@@ -11,9 +11,10 @@ func (c *conn) dispatch() {
 	if len(c.fresh) == 0 {
 		return
 	}
-	c.limits = c.fc.Pin().Limits
+	limits := c.fc.Pin().Limits
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.limits = limits
 	for i, s := range c.fresh {
 		c.fresh[i] = nil
 		if s.reset { // by the client, before anybody knew of it

@@ -17,8 +17,15 @@ func (c *conn) flush() {
 		b := c.out
 		c.out = c.spare[:0]
 		c.outGen++
+		// Progress within the stall timeout counts, and there is never more to
+		// write at a time than a slow client takes in it.
+		stall := int64(c.limits.Stall)
+		if now := flow.Now(); stall > 0 && c.writeBy < now+stall {
+			c.writeBy = now + stall + int64(time.Second)
+			_ = c.fc.SetWriteDeadline(flow.Time(c.writeBy))
+		}
 		c.mu.Unlock()
-		err := c.write(b)
+		_, err := c.fc.Write(b)
 		c.mu.Lock()
 		c.spare = b[:0]
 		if cap(b) > 2*outLimit {
@@ -48,23 +55,6 @@ func (c *conn) kick() {
 		c.flush()
 		c.mu.Unlock()
 	}()
-}
-
-// write writes b; progress within the stall timeout counts, not completion.
-func (c *conn) write(b []byte) error {
-	for len(b) > 0 {
-		stall := int64(c.limits.Stall)
-		if now := flow.Now(); stall > 0 && c.writeBy < now+stall {
-			c.writeBy = now + stall + int64(time.Second)
-			_ = c.fc.SetWriteDeadline(flow.Time(c.writeBy))
-		}
-		n, err := c.fc.Write(b[:min(len(b), outLimit)])
-		if err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
 }
 
 // unblock wakes streams that wait for room in the connection's window or in the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/dsl/lint"
 	"github.com/loadstar-lb/loadstar/dsl/reference"
 	"github.com/loadstar-lb/loadstar/modules"
 )
@@ -29,7 +30,19 @@ func generated() (map[string]string, error) {
 }
 
 // lintRules gives the linter's rules for their page.
-func lintRules() []reference.Rule { return nil }
+func lintRules() []reference.Rule {
+	var out []reference.Rule
+	for _, r := range lint.Rules() {
+		// A page is a heading, the summary, and what else there is to say.
+		parts := strings.SplitN(r.Page(), "\n\n", 3)
+		long := ""
+		if len(parts) == 3 {
+			long = parts[2]
+		}
+		out = append(out, reference.Rule{Name: r.Name, Severity: r.Severity.String(), Doc: r.Summary(), Long: long})
+	}
+	return out
+}
 
 func docsCommand() *cobra.Command {
 	return &cobra.Command{

@@ -5,9 +5,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/internal/inspect"
+	"github.com/loadstar-lb/loadstar/dsl"
+	"github.com/loadstar-lb/loadstar/dsl/config"
+	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/dsl/lint"
 	"github.com/loadstar-lb/loadstar/dsl/lsp"
-	"github.com/loadstar-lb/loadstar/modules"
 )
+
+// lintAsTyped runs the rules that need no machine to run on, but not those of
+// style: an editor formats.
+func lintAsTyped(cfg *config.Config, sources *dsl.Sources, found diag.List) diag.List {
+	return lint.Run(lint.Input{Config: cfg, Sources: sources, Vocabulary: inspect.Vocabulary(), Found: found})
+}
 
 func lspCommand(j *job) *cobra.Command {
 	cmd := &cobra.Command{
@@ -16,8 +26,9 @@ func lspCommand(j *job) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			err := lsp.Serve(j.in, j.out, lsp.Options{
-				Vocabulary: modules.Standard().Vocabulary(),
+				Vocabulary: inspect.Vocabulary(),
 				Env:        os.LookupEnv,
+				Lint:       lintAsTyped,
 			})
 			if err != nil { // the protocol wants 1, not our 2
 				j.exit = exitChanges

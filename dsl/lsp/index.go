@@ -70,7 +70,8 @@ type indexer struct {
 	contexts map[string]spec.Where // where a snippet is imported
 	args     map[string]map[string]kind
 	imports  []importArgs
-	changed  bool // contexts grew: another round sees more
+	sought   map[[2]string]bool // imports of files that were followed
+	changed  bool               // contexts grew: another round sees more
 }
 
 // everywhere is where a snippet might stand that nothing imports.
@@ -85,6 +86,7 @@ func (s *server) index(root string) *project {
 	for range maxRounds {
 		x.p = &project{root: root, files: map[string]*fileIndex{}}
 		x.args, x.imports, x.changed = map[string]map[string]kind{}, nil, false
+		x.sought = map[[2]string]bool{}
 		x.file(root, place{top: true})
 		if !x.changed {
 			break
@@ -262,6 +264,11 @@ func (x *indexer) imported(f *fileIndex, l *line, words []syntax.Word, at place)
 	what := &words[0]
 	if strings.ContainsAny(what.Text, `/\.*?[`) {
 		l.add(token{role: file, text: what.Text}, what.Range)
+		seen := [2]string{f.name, what.Text}
+		if x.sought[seen] {
+			return // the files were read then
+		}
+		x.sought[seen] = true
 		for _, n := range x.s.filesOf(f.name, what.Text) {
 			x.file(n, at)
 		}

@@ -44,9 +44,9 @@ func (s *server) symbols(d *document, list []*syntax.Statement, depth int) []sym
 // front of it.
 func symbolName(st *syntax.Statement) (label, detail string) {
 	const longest = 80
-	words := make([]string, len(st.Words))
-	for i := range st.Words {
-		words[i] = strings.Join(strings.Fields(st.Words[i].Text), " ")
+	words := make([]string, min(len(st.Words), longest))
+	for i := range words {
+		words[i] = clip(strings.Join(strings.Fields(st.Words[i].Text), " "), longest)
 	}
 	label, detail = words[0], strings.Join(words[1:], " ")
 	switch label {

@@ -67,9 +67,8 @@ func (s *server) check(p *project, found map[string][]diagnostic) {
 	cfg, sources, list := dsl.Load(p.root, src, dsl.Options{
 		Vocabulary: s.opt.Vocabulary, Env: s.opt.Env, FS: overlay{s, s.opt.Files},
 	})
-	if cfg != nil && s.opt.Lint != nil {
-		list = append(list, s.opt.Lint(cfg, sources)...)
-		list.Sort()
+	if s.opt.Lint != nil {
+		list = s.opt.Lint(cfg, sources, list)
 	}
 	texts := map[string]*text{}
 	of := func(file string) *text {

@@ -22,8 +22,9 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Files are what is not open in the editor; nil: the system's.
 	Files dsl.Files
-	// Lint judges a configuration without errors; nil does not.
-	Lint func(cfg *config.Config, sources *dsl.Sources) diag.List
+	// Lint adds to what was found in a configuration, and may drop of it what
+	// the text says is meant; cfg is nil if there are errors. nil: no linter.
+	Lint func(cfg *config.Config, sources *dsl.Sources, found diag.List) diag.List
 	// Delay is the time without a change after which a text is checked; 0
 	// means 150 ms.
 	Delay time.Duration

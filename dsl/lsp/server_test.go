@@ -89,10 +89,10 @@ func TestProject(t *testing.T) {
 // TestLint passes the linter's findings and fixes on.
 func TestLint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lint := func(cfg *config.Config, _ *dsl.Sources) diag.List {
+		lint := func(cfg *config.Config, _ *dsl.Sources, found diag.List) diag.List {
 			r := cfg.Sites[0].Range
-			return diag.List{{Severity: diag.Warning, Range: r, Rule: "no-fallback", Message: "nothing answers",
-				Fixes: []diag.Fix{{Title: "Answer", Edits: []diag.Edit{{Range: r, Text: "http://:81"}}}}}}
+			return append(found, diag.List{{Severity: diag.Warning, Range: r, Rule: "no-fallback", Message: "nothing answers",
+				Fixes: []diag.Fix{{Title: "Answer", Edits: []diag.Edit{{Range: r, Text: "http://:81"}}}}}}...)
 		}
 		s := open(t, Options{Lint: lint}, map[string]string{"Lbfile": "http://:80 {\n\trespond 200\n}\n"})
 		got := s.diagnostics("Lbfile")

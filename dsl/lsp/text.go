@@ -12,7 +12,11 @@ import (
 type text struct {
 	src    string
 	starts []int
+	units  []int // in front of every stretch of the text: lines may be long
 }
+
+// stretch is how many bytes are counted at a time, at most.
+const stretch = 1024
 
 // newText finds the lines of a document: the protocol ends them by \n, \r\n
 // and \r.
@@ -23,18 +27,47 @@ func newText(src string) *text {
 			t.starts = append(t.starts, i+1)
 		}
 	}
+	n := 0
+	for i := 0; i < len(src); i += stretch {
+		t.units = append(t.units, n)
+		n += countUnits(src[i:min(i+stretch, len(src))])
+	}
 	return t
+}
+
+// countUnits counts UTF-16 units: one for each character, two for those that
+// UTF-8 writes in four bytes. It is additive, wherever a text is cut.
+func countUnits(text string) int {
+	n := 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c < utf8.RuneSelf:
+			n++
+		case c >= 0xf0:
+			n += 2
+		case c >= 0xc0:
+			n++
+		}
+	}
+	return n
+}
+
+// unitsBefore counts the units in front of an offset.
+func (t *text) unitsBefore(offset int) int {
+	i := offset / stretch
+	if i >= len(t.units) {
+		if i = len(t.units) - 1; i < 0 {
+			return 0
+		}
+	}
+	return t.units[i] + countUnits(t.src[i*stretch:offset])
 }
 
 // position gives a byte offset as a line and a count of UTF-16 units.
 func (t *text) position(offset int) position {
 	offset = max(0, min(offset, len(t.src)))
 	line := sort.SearchInts(t.starts, offset+1) - 1
-	units := 0
-	for _, r := range t.src[t.starts[line]:offset] {
-		units += units16(r)
-	}
-	return position{Line: line, Character: units}
+	return position{Line: line, Character: t.unitsBefore(offset) - t.unitsBefore(t.starts[line])}
 }
 
 // offset gives the byte that a position names; one behind the end of its line

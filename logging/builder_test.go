@@ -18,8 +18,8 @@ type bench struct{ open map[Key]*list }
 func (b *bench) modules() Modules {
 	return Modules{
 		Formats: []FormatModule{
-			{Name: "httplog", Streams: "tcplog", New: func() Format { return fixedFormat("http") }},
-			{Name: "tcplog", New: func() Format { return fixedFormat("tcp") }},
+			{Name: "httplog", Streams: "tcplog", New: func(func(flow.Capture) int) Format { return fixedFormat("http") }},
+			{Name: "tcplog", New: func(func(flow.Capture) int) Format { return fixedFormat("tcp") }},
 		},
 		Sinks: []SinkModule{{
 			Spec: spec.Word{Name: "file", Args: []spec.Arg{{Name: "PATH", Kind: spec.File}}},
@@ -154,7 +154,7 @@ func TestBuilderHandlers(t *testing.T) {
 // stand alone.
 func TestWords(t *testing.T) {
 	words := (&bench{}).modules().Words()
-	if len(words) != 2 {
+	if len(words) != 5 { // log twice, capture, mask_query twice
 		t.Fatalf("%d words", len(words))
 	}
 	process, site := words[0], words[1]

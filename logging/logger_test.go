@@ -48,6 +48,8 @@ func TestOutputFilters(t *testing.T) {
 		{"separate, retry", Output{Level: Err, SeparateErrors: true}, func(r *flow.Record) { r.Retries = 1 }, Err, false},
 		{"separate, server left", Output{Level: Err, SeparateErrors: true}, func(r *flow.Record) { r.Cause = 'S' }, Err, false},
 		{"separate, own answer", Output{Level: Err, SeparateErrors: true}, func(r *flow.Record) { r.Cause = 'L' }, 0, true},
+		{"normal left out", Output{Level: Info, DontLogNormal: true}, nil, 0, true},
+		{"not normal", Output{Level: Info, DontLogNormal: true}, func(r *flow.Record) { r.Status = 502 }, Info, false},
 		{"not separate, 5xx", Output{Level: Err}, func(r *flow.Record) { r.Status = 500 }, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -67,17 +69,53 @@ func TestOutputFilters(t *testing.T) {
 	}
 }
 
-func TestTee(t *testing.T) {
-	a, b := &list{}, &list{}
-	out := func(s Sink) *Output { return &Output{Level: Info, Sink: s, Format: fixedFormat("x")} }
-	if Tee(nil) != Discard {
-		t.Error("none is not Discard")
+// TestConditions: an output with a condition takes only what matches it, a silent
+// condition keeps everything away.
+func TestConditions(t *testing.T) {
+	all, api := &list{}, &list{}
+	s := &SiteLog{silent: 2, outputs: []*Output{
+		{Level: Info, Sink: all, Format: fixedFormat("x")},
+		{Level: Info, Sink: api, Format: fixedFormat("x"), When: 1},
+	}}
+	for _, matched := range []uint64{0, 1, 2, 3, 4} {
+		s.Log(&flow.Record{Matched: matched})
 	}
-	Tee(nil).Log(&flow.Record{})
-	Tee([]*Output{out(a)}).Log(&flow.Record{})
-	Tee([]*Output{out(a), out(b)}).Log(&flow.Record{})
-	if len(a.lines) != 2 || len(b.lines) != 1 {
-		t.Errorf("%d and %d lines, want 2 and 1", len(a.lines), len(b.lines))
+	if len(all.lines) != 3 || len(api.lines) != 1 {
+		t.Errorf("%d and %d lines, want 3 and 1", len(all.lines), len(api.lines))
+	}
+	(&SiteLog{}).Log(&flow.Record{})
+}
+
+// TestSample: exactly the part asked for, evenly, and every failure.
+func TestSample(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int // of 1000
+	}{{"1/100", 10}, {"5%", 50}, {"2/3", 667}, {"1/1", 1000}, {"100%", 1000}} {
+		p, err := parseSampling(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &list{}
+		o := Output{Level: Info, Sink: s, Format: fixedFormat("x"), Sample: p.sample()}
+		for range 1000 {
+			o.Log(&flow.Record{Status: 200})
+		}
+		if n := len(s.lines); n < c.want-1 || n > c.want {
+			t.Errorf("%s wrote %d of 1000", c.text, n)
+		}
+		before := len(s.lines)
+		for range 10 {
+			o.Log(&flow.Record{Status: 503})
+		}
+		if len(s.lines) != before+10 {
+			t.Errorf("%s thinned out failures", c.text)
+		}
+	}
+	for _, text := range []string{"", "0/1", "2/1", "x", "1/0", "101%", "0%", "-1/2", "1/2/3", "1"} {
+		if p, err := parseSampling(text); err == nil {
+			t.Errorf("%q is %v", text, p)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package logging turns records of exchanges and streams into lines, and takes
 // lines to where they are kept. Formats (logging/httplog) and sinks
-// (logging/syslog, logging/file) are its modules; a Logger joins one format to
-// one sink.
+// (logging/syslog, logging/file) are its modules; an Output joins one format to
+// one sink, and a SiteLog is all outputs of a site.
 //
 // Between a caller and its sink stands a bounded ring (Queue): callers format
 // straight into a slot of it, allocate nothing and never wait; one goroutine a
@@ -58,6 +58,9 @@ type Key struct {
 	Target   string // address or absolute file name, "" where the kind says it all
 	Facility string // syslog only
 	Tag      string // syslog only
+	// Options are the further ones that make the sink what it is, as its module
+	// writes them.
+	Options string
 }
 
 // String gives the sink as messages name it.
@@ -67,10 +70,3 @@ func (k Key) String() string {
 	}
 	return k.Kind + " " + k.Target
 }
-
-// Discard takes records and writes nothing: the logger of a site whose log is off.
-var Discard Logger = discard{}
-
-type discard struct{}
-
-func (discard) Log(*flow.Record) {}

@@ -1,8 +1,12 @@
 package logging
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/listener/flow"
 )
 
 // FormatModule is one format, as the option "format" names it.
@@ -12,7 +16,9 @@ type FormatModule struct {
 	// Streams names the format that tcp sites get when a process's sink asks for this
 	// one, "" if this one fits them itself.
 	Streams string
-	New     func() Format
+	// New makes the format for one site. What of headers it writes it asks of field,
+	// which gives the value's place in Record.Fields.
+	New func(field func(flow.Capture) int) Format
 }
 
 // SinkModule is one kind of sink: a variant of `log`.
@@ -32,6 +38,8 @@ type SinkModule struct {
 type Modules struct {
 	Formats []FormatModule
 	Sinks   []SinkModule
+	// Template makes a format of a text with placeholders.
+	Template func(text string) (*FormatModule, error)
 }
 
 // The variants of a site's `log` that name no sink.
@@ -58,7 +66,7 @@ func (m Modules) Words() []spec.Word {
 		},
 		spec.Word{Name: Off, Doc: "Write nothing about this site.", Example: "log off"},
 	)
-	return []spec.Word{
+	return append([]spec.Word{
 		{
 			Name: "log", Doc: doc, In: spec.InProcess, Repeat: true, Variants: sinks,
 			Long: "In the options of the process, `log` names where every site's lines go, and Loadstar's own " +
@@ -66,12 +74,14 @@ func (m Modules) Words() []spec.Word {
 			Example: "log syslog udp://127.0.0.1:514 facility local0 level info",
 		},
 		{
-			Name: "log", Doc: doc, In: spec.InSite, Repeat: true, Variants: site, Variant: Process,
+			Name: "log", Doc: doc, In: spec.InSite, Repeat: true, Matcher: true, Variants: site, Variant: Process,
 			Long: "A site without `log` uses the sinks of the process. `log SINK` replaces them for this site, " +
-				"`log` beside it keeps them, `log off` silences the site.",
+				"`log` beside it keeps them, `log off` silences the site. With a matcher it counts only for what matches, " +
+				"before any directive changed it: `log @api file api.log`, `log @probes off`. A request that could not be " +
+				"read matches nothing.",
 			Example: "log file /var/log/loadstar/shop.log",
 		},
-	}
+	}, captureWords()...)
 }
 
 // options are those that every sink has.
@@ -90,9 +100,12 @@ func (m Modules) options(level string) []spec.Word {
 			}},
 		},
 		{
-			Name: "format", Example: "format httplog",
-			Doc:  "How a line is written: httplog for HTTP sites and tcplog for tcp sites, if absent.",
-			Args: []spec.Arg{{Name: "FORMAT", Kind: spec.Enum, Words: formats, Doc: "The name of a format."}},
+			Name: "format", Example: "format combined",
+			Doc: "How a line is written: httplog for HTTP sites and tcplog for tcp sites, if absent.",
+			Args: []spec.Arg{{
+				Name: "FORMAT", Kind: spec.Template, Log: true, Words: formats,
+				Doc: "The name of a format, or a text with placeholders.",
+			}},
 		},
 		{
 			Name: "dontlognull", Example: "dontlognull",
@@ -101,6 +114,17 @@ func (m Modules) options(level string) []spec.Word {
 		{
 			Name: "separate_errors", Example: "separate_errors",
 			Doc: "Write failures, retries and 5xx answers at level err instead of info.",
+		},
+		{
+			Name: "dontlog_normal", Example: "dontlog_normal",
+			Doc: "Write failures, retries and 5xx answers only.",
+		},
+		{
+			Name: "sample", Example: "sample 1/100",
+			Doc: "Write only a part of what went well; failures, retries and 5xx answers are all written.",
+			Args: []spec.Arg{{
+				Name: "PART", Kind: spec.String, Doc: "such as 1/100 or 5%, evenly spread",
+			}},
 		},
 	}
 }
@@ -114,7 +138,18 @@ func (m Modules) sink(kind string) *SinkModule {
 	return nil
 }
 
-func (m Modules) format(name string) *FormatModule {
+// format finds a format by name, or makes one of a text with placeholders.
+func (m Modules) format(text string) (*FormatModule, error) {
+	if f := m.named(text); f != nil {
+		return f, nil
+	}
+	if m.Template == nil || !strings.Contains(text, "{") {
+		return nil, fmt.Errorf("unknown format %q", text)
+	}
+	return m.Template(text)
+}
+
+func (m Modules) named(name string) *FormatModule {
 	for i := range m.Formats {
 		if m.Formats[i].Name == name {
 			return &m.Formats[i]

@@ -51,6 +51,8 @@ func Standard() *Set {
 		Logging: logging.Modules{
 			Formats: httplog.Modules(),
 			Sinks:   append([]logging.SinkModule{syslog.Module()}, file.Modules()...),
+			// A text with placeholders is a format, too.
+			Template: httplog.Template,
 		},
 		Settings: settings(),
 	}
@@ -58,7 +60,7 @@ func Standard() *Set {
 
 // Vocabulary gathers what the modules declare.
 func (s *Set) Vocabulary() *spec.Vocabulary {
-	v := &spec.Vocabulary{Placeholders: template.Placeholders()}
+	v := &spec.Vocabulary{Placeholders: append(template.Placeholders(), httplog.Placeholders()...)}
 	v.Directives = append(v.Directives, s.Settings...)
 	v.Directives = append(v.Directives, s.Logging.Words()...)
 	for i := range s.Handlers {

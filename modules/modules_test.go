@@ -12,10 +12,12 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/logging/httplog"
 	"github.com/loadstar-lb/loadstar/modules"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
+	"github.com/loadstar-lb/loadstar/modules/template"
 )
 
 // build loads a text and builds its graph, without opening anything.
@@ -93,7 +95,7 @@ func sample(word string, a *spec.Arg) string {
 		"request [+|-]NAME": "X-Sample", "response [+|-]NAME": "X-Sample",
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
-		"exec COMMAND": "/bin/true", "on CONDITION": "503", "key KEY": "{client.ip}",
+		"exec COMMAND": "/bin/true", "sample PART": "1/10", "syslog ADDRESS": "tls://127.0.0.1:6514", "format FORMAT": "combined", "on CONDITION": "503", "key KEY": "{client.ip}",
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v
@@ -305,6 +307,16 @@ func TestEveryWordStandsInAnExample(t *testing.T) {
 			if !shown[u.Name] && u.Name != "process" {
 				t.Errorf("%q of %q stands in no example", u.Name, w.Name)
 			}
+		}
+	}
+}
+
+// TestLogsFillInEveryPlaceholder: the two tables, one for exchanges and one for their
+// records, have the same names.
+func TestLogsFillInEveryPlaceholder(t *testing.T) {
+	for _, p := range template.Placeholders() {
+		if !httplog.Known(p) {
+			t.Errorf("{%s} is unknown to logs", p.Name)
 		}
 	}
 }

@@ -77,15 +77,15 @@ func checkSocket(text, path string) problem {
 	return problem{}
 }
 
-// checkSink checks udp://host:port, tcp://host:port and unix//path.
+// checkSink checks udp://host:port, tcp://host:port, tls://host:port and unix//path.
 func checkSink(text string) problem {
 	if path, ok := strings.CutPrefix(text, "unix/"); ok {
 		return checkSocket(text, path)
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok || scheme != "udp" && scheme != "tcp" {
+	if !ok || scheme != "udp" && scheme != "tcp" && scheme != "tls" {
 		p := bad("%q is no address of a sink", text)
-		p.help = "write udp://HOST:PORT, tcp://HOST:PORT or unix//PATH"
+		p.help = "write udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT or unix//PATH"
 		return p
 	}
 	return checkAddress(rest)

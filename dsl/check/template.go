@@ -6,9 +6,17 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 )
 
+// template checks a template; one of a log may be the name of a format.
+func (c *checker) template(a *spec.Arg, text string, sc scope) problem {
+	if a.Log && !strings.Contains(text, "{") {
+		return oneOf(a, text)
+	}
+	return c.placeholders(a, text, sc)
+}
+
 // placeholders checks the {names} of a template. Braces around anything that
 // cannot be a name, as in JSON, are text.
-func (c *checker) placeholders(text string, sc scope) problem {
+func (c *checker) placeholders(a *spec.Arg, text string, sc scope) problem {
 	if len(c.opt.Vocabulary.Placeholders) == 0 {
 		return problem{}
 	}
@@ -30,10 +38,16 @@ func (c *checker) placeholders(text string, sc scope) problem {
 		p := c.placeholder(name)
 		if p == nil {
 			out := problem{rule: "unknown-placeholder", text: "unknown placeholder {" + name + "}"}
-			if near := nearest(name, c.placeholderNames(sc.where)); near != "" {
+			if near := nearest(name, c.placeholderNames(a, sc.where)); near != "" {
 				out.help = "did you mean " + quoted("{"+near+"}") + "?"
 			}
 			return out
+		}
+		if p.Log && !a.Log {
+			return problem{
+				rule: "unknown-placeholder", text: "{" + name + "} is known only when the exchange is over",
+				help: "it stands in formats of `log`",
+			}
 		}
 		if p.HTTP && sc.where == spec.InTCPSite {
 			return problem{rule: "http-in-tcp-site", text: "{" + name + "} is of an HTTP request; this site is tcp"}
@@ -65,10 +79,10 @@ func (c *checker) placeholder(name string) *spec.Placeholder {
 	return nil
 }
 
-func (c *checker) placeholderNames(where spec.Where) []string {
+func (c *checker) placeholderNames(a *spec.Arg, where spec.Where) []string {
 	var out []string
 	for _, p := range c.opt.Vocabulary.Placeholders {
-		if !p.HTTP || where != spec.InTCPSite {
+		if (!p.HTTP || where != spec.InTCPSite) && (!p.Log || a.Log) {
 			out = append(out, p.Name)
 		}
 	}

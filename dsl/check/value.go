@@ -32,7 +32,7 @@ func (c *checker) value(a *spec.Arg, w word, sc scope) config.Value {
 		return v
 	}
 	if p.text == "" && a.Kind == spec.Template {
-		p = c.placeholders(w.text, sc)
+		p = c.template(a, w.text, sc)
 	}
 	if p.text != "" {
 		d := c.errorf(w.place, p.rule, "%s", p.text)

@@ -20,7 +20,7 @@ const (
 	Enum                   // one of Words
 	Network                // an IP network or address: 10.0.0.0/8, ::1
 	Address                // host:port, [v6]:port, :port or unix//path
-	SinkAddr               // udp://host:port, tcp://host:port, unix//path
+	SinkAddr               // udp://host:port, tcp://host:port, tls://host:port, unix//path
 	File                   // a file name, relative to the configuration file
 	Status                 // one HTTP status, 100–599: Int
 	Statuses               // a set of statuses: 200, 200-399, 5xx
@@ -41,6 +41,9 @@ type Arg struct {
 	Optional bool
 	Variadic bool   // the last argument only: one or more (zero or more if Optional)
 	Default  string // used when an optional argument is absent
+	// Log is of a Template that writes down what is over: one of Words, or a text
+	// with placeholders, those of logs among them.
+	Log bool
 }
 
 // Where is the set of places where a directive may stand.
@@ -104,6 +107,7 @@ type Placeholder struct {
 	Name string
 	Doc  string
 	HTTP bool // needs an HTTP exchange; otherwise it works for TCP streams too
+	Log  bool // known only when an exchange is over: for templates of logs (Arg.Log)
 }
 
 // Vocabulary is every word of the language, gathered from the modules.

@@ -143,6 +143,7 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 	x.Resp.Header.Reset(nil)
 	x.Resp.Trailer.Reset(nil)
 	x.Record.reset()
+	x.Record.Req, x.Record.Conn = &x.Req, c
 }
 
 // Responder gives the codec's responder.
@@ -173,6 +174,9 @@ func (x *Exchange) Start() error {
 	if x.started {
 		return nil
 	}
+	if x.Record.Captures != nil {
+		x.captureAnswer()
+	}
 	for i := len(x.hooks) - 1; i >= 0; i-- {
 		x.hooks[i].OnResponse(x)
 	}
@@ -185,11 +189,17 @@ func (x *Exchange) Start() error {
 }
 
 // Write sends body bytes, after Start.
-func (x *Exchange) Write(p []byte) (int, error) { return x.responder.Write(p) }
+func (x *Exchange) Write(p []byte) (int, error) {
+	n, err := x.responder.Write(p)
+	x.Record.BodyOut += int64(n)
+	return n, err
+}
 
 // Relay relays n bytes of src (all, if n < 0); see Responder.
 func (x *Exchange) Relay(src io.Reader, n int64) (int64, error) {
-	return x.responder.Relay(src, n)
+	m, err := x.responder.Relay(src, n)
+	x.Record.BodyOut += m
+	return m, err
 }
 
 // Flush sends what is held back.

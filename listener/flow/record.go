@@ -25,17 +25,30 @@ type Record struct {
 	Status   int    // 0: none was sent (logged as -1)
 	BytesOut int64  // to the client, heads included
 	BytesIn  int64  // from the client, heads included
+	BodyOut  int64  // to the client, body alone, as handlers gave it
 
 	Cause, Phase          byte // termination state, letters 1 and 2; 0 is '-'
 	CookieIn, CookieOut   byte // letters 3 and 4; 0 is '-'
 	ReqCookie, RespCookie []byte
 	ReqCaptures           [][]byte // nil: no capture declared
 	RespCaptures          [][]byte
+	Fields                [][]byte  // values of Captures.Fields, nil where there was none
+	Captures              *Captures // what was captured; nil: nothing
+	cookieIn, cookieOut   []byte    // of Captures.Cookie, with its name
 
 	ActConn, SiteConn, PoolConn, ServerConn int64 // concurrent, at the end
 	Retries                                 int
 	Redispatched                            bool
 	ServerQueue, PoolQueue                  int64 // requests ahead when queued
+
+	// Req and Conn are where the record comes from, for what only some formats
+	// write; Req is nil for streams, both in tests of formats alone.
+	Req  *Request
+	Conn *Conn
+	// User is who the client has proved to be; empty if nobody asked.
+	User []byte
+	// Matched has bit n set if the site's n-th condition on logging holds.
+	Matched uint64
 
 	Err    error // the last error, for logs of causes
 	Stream bool  // a TCP stream rather than an exchange: tcplog
@@ -57,7 +70,7 @@ type Timings struct {
 }
 
 func (r *Record) reset() {
-	req, resp := r.ReqCaptures[:0], r.RespCaptures[:0]
+	req, resp, fields := r.ReqCaptures[:0], r.RespCaptures[:0], r.Fields[:0]
 	*r = Record{owned: r.owned[:0]}
 	if cap(req) > 0 {
 		r.ReqCaptures = req
@@ -65,16 +78,14 @@ func (r *Record) reset() {
 	if cap(resp) > 0 {
 		r.RespCaptures = resp
 	}
+	if cap(fields) > 0 {
+		r.Fields = fields
+	}
 }
 
 // Own copies what was borrowed from the server's answer, which may die before
-// the exchange does.
-func (r *Record) Own() {
-	r.RespCookie = r.own(r.RespCookie)
-	for i, v := range r.RespCaptures {
-		r.RespCaptures[i] = r.own(v)
-	}
-}
+// the exchange does. Captures are copies already.
+func (r *Record) Own() { r.RespCookie = r.own(r.RespCookie) }
 
 func (r *Record) own(v []byte) []byte {
 	if len(v) == 0 {

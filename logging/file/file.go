@@ -25,10 +25,11 @@ func Modules() []logging.SinkModule {
 					Name: "PATH", Kind: spec.File,
 					Doc: "The file; created with mode 0640 if absent. A relative name starts at the configuration file.",
 				}},
+				Options: []spec.Word{rotateWord()},
 			},
 			Key: key,
 			Open: func(k logging.Key) (logging.Sink, error) {
-				t, err := open(k.Target)
+				t, err := open(k.Target, parseRotation(k.Options))
 				if err != nil {
 					return nil, err
 				}
@@ -47,7 +48,7 @@ func key(n *config.Node) (logging.Key, error) {
 	}
 	// Absolute: one file is one sink, however it is named.
 	path, err := filepath.Abs(path)
-	return logging.Key{Kind: "file", Target: path}, err
+	return logging.Key{Kind: "file", Target: path, Options: rotationOf(n)}, err
 }
 
 func standard(name string, fd int, doc string) logging.SinkModule {

@@ -207,7 +207,7 @@ func TestFileOnAFullDisk(t *testing.T) {
 // does, gets every line whole and once.
 func TestPartialWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	tg, err := open(path)
+	tg, err := open(path, rotation{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +14,7 @@ import (
 const (
 	fileMode = 0o640
 	// batchBytes is what one write takes at most.
-	batchBytes = 64 << 10
+	batchBytes = 32 << 10
 	// pipeBytes is PIPE_BUF of Linux: a pipe that polls as writable takes so much
 	// without blocking, and as one piece.
 	pipeBytes = 4096
@@ -30,20 +31,23 @@ var (
 // target is an open descriptor. It is a bare one: an os.File would end the process
 // with SIGPIPE when a reader of the standard output goes away.
 type target struct {
-	path  string // "" for a standard stream
-	fd    int    // -1 while there is none
-	slow  bool   // not a regular file: it may block, and is polled first
-	id    identity
-	buf   []byte
-	begun int // bytes of the next line that are written already
+	path     string // "" for a standard stream
+	fd       int    // -1 while there is none
+	slow     bool   // not a regular file: it may block, and is polled first
+	id       identity
+	buf      []byte
+	begun    int // bytes of the next line that are written already
+	rotation rotation
+	size     int64     // of the file, with rotation
+	born     time.Time // likewise
 }
 
 // identity tells one file from another of the same name.
 type identity struct{ dev, ino uint64 }
 
 // open opens a file for appending.
-func open(path string) (*target, error) {
-	t := &target{path: path, fd: -1}
+func open(path string, r rotation) (*target, error) {
+	t := &target{path: path, fd: -1, rotation: r}
 	if err := t.Reopen(); err != nil {
 		return nil, err
 	}
@@ -67,6 +71,12 @@ func (t *target) take(fd int) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd)
 		return os.NewSyscallError("fstat", err)
+	}
+	if t.rotation.size > 0 {
+		if err := t.begin(fd); err != nil {
+			_ = unix.Close(fd)
+			return err
+		}
 	}
 	err := t.Close()
 	t.fd, t.begun = fd, 0 // the other file has the line's beginning, this one gets it whole
@@ -143,12 +153,18 @@ func (t *target) write(lines []logging.Line) (int, error) {
 		}
 	}
 	out := t.buf[t.begun:]
+	if t.due(len(out)) {
+		if err := t.rotate(); err != nil {
+			return 0, fmt.Errorf("rotation: %w", err)
+		}
+	}
 	n, err := retry(func() (int, error) { return unix.Write(t.fd, out[:min(len(out), limit)]) })
 	if n == 0 && err == nil {
 		err = unix.EIO
 	}
 	done := 0
 	t.begun += max(n, 0)
+	t.size += int64(max(n, 0))
 	for _, l := range lines {
 		if t.begun <= len(l.Text) { // its newline is not out
 			break

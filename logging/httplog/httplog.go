@@ -1,7 +1,13 @@
-// Package httplog holds the line formats that HAProxy made common, field for
-// field, so that what reads its logs reads ours: httplog and tcplog (HAProxy
-// configuration manual, "HTTP log format" and "TCP log format"). One file a
-// format; those to come (clf, combined, json, templates) join them here.
+// Package httplog holds the line formats, one file a format: httplog and tcplog,
+// which HAProxy made common, field for field, so that what reads its logs reads ours
+// (HAProxy configuration manual, "HTTP log format" and "TCP log format"); clf and
+// combined, which Apache made common (mod_log_config, "Common Log Format"); json; and
+// templates.
+//
+// No format writes what clients prove themselves with: neither Authorization nor
+// Cookie stands in a line unless `capture` or a template names it, a URL with a user
+// and a password in it is refused before it gets here, and the values of query
+// parameters that carry tokens are masked (logging.Credentials).
 package httplog
 
 import (
@@ -16,18 +22,56 @@ import (
 // the closing quote with it.
 const maxLine = 1024
 
+// fields asks for a captured value.
+type fields = func(flow.Capture) int
+
+// maxField bounds a value that a client chose, in bytes.
+const maxField = 1024
+
+var (
+	referer   = flow.Capture{Place: flow.RequestHeader, Name: "Referer", Max: maxField}
+	userAgent = flow.Capture{Place: flow.RequestHeader, Name: "User-Agent", Max: maxField}
+)
+
+// captured gives a captured value, nil if there was none.
+func captured(r *flow.Record, i int) []byte {
+	if i < len(r.Fields) {
+		return r.Fields[i]
+	}
+	return nil
+}
+
 // Modules lists the formats; the first is the default of HTTP sites.
 func Modules() []logging.FormatModule {
 	return []logging.FormatModule{
 		{
 			Name: "httplog", Streams: "tcplog",
 			Doc: "HAProxy's HTTP log: timers, status, bytes, cookies, termination state, counters, captures, request.",
-			New: func() logging.Format { return HTTP{} },
+			New: func(fields) logging.Format { return HTTP{} },
 		},
 		{
 			Name: "tcplog",
 			Doc:  "HAProxy's TCP log: timers, bytes, termination state, counters.",
-			New:  func() logging.Format { return TCP{} },
+			New:  func(fields) logging.Format { return TCP{} },
+		},
+		{
+			Name: "clf", Streams: "tcplog",
+			Doc: "Apache's Common Log Format: client, user, date, request, status, bytes of the body.",
+			New: func(fields) logging.Format { return CLF{} },
+		},
+		{
+			Name: "combined", Streams: "tcplog",
+			Doc: "Apache's combined format: clf, Referer and User-Agent.",
+			New: func(field fields) logging.Format {
+				return Combined{referer: field(referer), agent: field(userAgent)}
+			},
+		},
+		{
+			Name: "json",
+			Doc:  "One JSON object (RFC 8259) a line, ASCII only; what is not known is left out.",
+			New: func(field fields) logging.Format {
+				return JSON{referer: field(referer), agent: field(userAgent)}
+			},
 		},
 	}
 }
@@ -53,8 +97,9 @@ func (HTTP) Append(dst []byte, r *flow.Record) []byte {
 	}
 	dst = append(dst, ' ')
 	dst = strconv.AppendInt(dst, r.BytesOut, 10)
-	dst = appendCookie(dst, r.ReqCookie, limit)
-	dst = appendCookie(dst, r.RespCookie, limit)
+	in, out := r.Cookies()
+	dst = appendCookie(dst, in, limit)
+	dst = appendCookie(dst, out, limit)
 	dst = append(dst, ' ', letter(r.Cause), letter(r.Phase), letter(r.CookieIn), letter(r.CookieOut), ' ')
 	dst = appendCounters(dst, r)
 	if !r.Bad {

@@ -246,7 +246,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log", "tls":
+	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls":
 		return true
 	}
 	return false

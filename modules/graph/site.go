@@ -17,7 +17,8 @@ type Site struct {
 	routes    *Chain
 	errors    *handler.ErrorPages
 	forwarded *handler.Forwarded
-	log       logging.Logger
+	log       *logging.SiteLog
+	logWhen   []matcher.Matcher // of each log.When
 	gate      *Gate
 	queue     time.Duration // for the gate
 	stall     time.Duration
@@ -47,7 +48,13 @@ func (s *Site) serve(x *flow.Exchange) {
 		s.errors.Respond(x, x.Fault)
 		return
 	}
+	x.Capture(s.log.Captures)
 	s.forwarded.Identify(x)
+	for i, m := range s.logWhen {
+		if m.Match(x) {
+			r.Matched |= 1 << i
+		}
+	}
 	done, err := s.routes.Handle(x)
 	switch {
 	case err != nil:
@@ -103,6 +110,14 @@ func (b *builder) site(cfg *config.Site) {
 	s := &Site{
 		Name: cfg.Name, errors: &handler.ErrorPages{}, forwarded: &handler.Forwarded{},
 		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections, tls: policy,
+	}
+	for _, n := range log.When {
+		when, err := matcher.Compile(n.When, b.matchers)
+		if err != nil {
+			b.fail(n, err)
+			return
+		}
+		s.logWhen = append(s.logWhen, when)
 	}
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,

@@ -17,7 +17,8 @@ type StreamSite struct {
 	Name      string
 	routes    []streamRoute
 	looks     bool // a route asks for the ClientHello
-	log       logging.Logger
+	log       *logging.SiteLog
+	logWhen   []matcher.ConnMatcher // of each log.When
 	gate      *Gate
 	queue     time.Duration
 	handshake time.Duration
@@ -33,7 +34,7 @@ type streamRoute struct {
 // streamParts is what HTTP and tcp sites have in common.
 type streamParts struct {
 	times  clientSide
-	log    logging.Logger
+	log    *logging.SiteLog
 	gate   *Gate
 	policy *certs.Policy // nil: TLS is not terminated here
 }
@@ -43,7 +44,7 @@ type streamParts struct {
 func (s *StreamSite) ServeConn(c *flow.Conn) {
 	r := &flow.Record{
 		Start: c.Accepted, Client: c.Client, Local: c.Local, Site: s.Name,
-		Stream: true, TLS: c.TLS != nil, ConnID: c.ID,
+		Stream: true, TLS: c.TLS != nil, ConnID: c.ID, Conn: c,
 	}
 	r.Timings.Accept = flow.At(c.Accepted)
 	r.Timings.FirstByte = r.Timings.Accept
@@ -66,6 +67,11 @@ func (s *StreamSite) ServeConn(c *flow.Conn) {
 	r.SiteConn = s.gate.Inside()
 	if r.ActConn = r.SiteConn; s.total != nil {
 		r.ActConn = s.total()
+	}
+	for i, m := range s.logWhen {
+		if m.MatchConn(c) == matcher.Yes {
+			r.Matched |= 1 << i
+		}
 	}
 	s.log.Log(r)
 }
@@ -96,6 +102,15 @@ func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
 	s := &StreamSite{
 		Name: cfg.Name, log: parts.log, gate: parts.gate, total: b.Connections,
 		queue: parts.times.queue, handshake: parts.times.handshake, idle: parts.times.tunnel,
+	}
+	for _, n := range parts.log.When {
+		when, err := matcher.CompileConn(n.When, b.matchers)
+		if err != nil {
+			b.fail(n, err)
+			return
+		}
+		s.looks = s.looks || looksAtHello(n.When)
+		s.logWhen = append(s.logWhen, when)
 	}
 	env := &handler.Env{Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport, StreamIdle: s.idle}
 	for i := range cfg.Body {

@@ -31,7 +31,7 @@ test-short: fmt-check vet build
 	$(GO) test -short -timeout 2m $(TEST)
 
 race: peers
-	$(GO) test -race -timeout 5m $(TEST)
+	$(GO) test -race -timeout 10m $(TEST)
 
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
 # ports and in temporary directories, and end with the tests.

@@ -105,10 +105,8 @@ func (c *checker) errorf(at place, rule, format string, args ...any) *diag.Diagn
 }
 
 // warnf is errorf for what does not refuse the configuration.
-func (c *checker) warnf(at place, rule, format string, args ...any) *diag.Diagnostic {
-	d := c.errorf(at, rule, format, args...)
-	d.Severity = diag.Warning
-	return d
+func (c *checker) warnf(at place, rule, format string, args ...any) {
+	c.errorf(at, rule, format, args...).Severity = diag.Warning
 }
 
 // guess adds the help line "did you mean …?" if one of the names that the file

@@ -299,7 +299,7 @@ func (x *indexer) noteArgs(tokens []token, at place) {
 		if t.role != value || t.arg == nil || !strings.HasPrefix(t.text, "{args.") {
 			continue
 		}
-		k := noKind
+		var k kind
 		switch t.arg.Kind {
 		case spec.PoolRef:
 			k = pool

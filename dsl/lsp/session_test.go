@@ -16,13 +16,12 @@ import (
 
 // session is a client that talks to a server.
 type session struct {
-	t       *testing.T
-	conn    *conn
-	toUs    io.Reader
-	next    int
-	ended   chan error
-	said    map[string][]diagnostic // by URI
-	pending []message               // answers that nobody has asked for yet
+	t     *testing.T
+	conn  *conn
+	toUs  io.Reader
+	next  int
+	ended chan error
+	said  map[string][]diagnostic // by URI
 }
 
 // disk is a file system of a test.

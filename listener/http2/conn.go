@@ -23,7 +23,7 @@ const (
 	maxServed    = 200       // being served, those that the client has reset among them
 	streamWindow = 64 << 10  // bytes of a request's body that wait
 	connWindow   = 256 << 10 // the same of all streams together
-	headBudget   = 512 << 10 // bytes of heads held by streams in progress
+	headBudget   = 256 << 10 // bytes of heads held by streams in progress
 	readBuffer   = 32 << 10  // holds a frame of maxFrame bytes
 	outLimit     = 64 << 10  // what is kept back or waits to be written
 )

@@ -14,9 +14,12 @@ func (c *conn) look(now int64) {
 	c.mu.Lock()
 	running, failed := c.running, c.failed
 	c.mu.Unlock()
-	if failed != nil || c.away > 1 && running == 0 {
+	switch {
+	case failed != nil:
 		c.ended = true
-		c.linger = failed == nil
+		return
+	case c.away > 1 && running == 0:
+		c.leave(nil)
 		return
 	}
 	if now-c.scanned < tick {
@@ -67,7 +70,7 @@ func (c *conn) rest(now int64) {
 		return
 	}
 	if c.away > 1 {
-		c.ended, c.linger = true, true
+		c.leave(nil)
 		return
 	}
 	if now-c.idleSince >= restful && c.r == c.w && c.buf != nil {
@@ -98,18 +101,25 @@ func (c *conn) abandon(e code) {
 	if c.ended {
 		return
 	}
+	c.leave(appendGoAway(nil, c.lastID, e))
+	if e != codeNone {
+		c.mu.Lock()
+		c.break_(&flow.Error{Side: flow.SideClient, Cause: "protocol error"})
+		c.mu.Unlock()
+	}
+}
+
+// leave ends the connection once what is kept back has left, and last behind it.
+// The reader waits for that, but not for a client that takes nothing.
+func (c *conn) leave(last []byte) {
 	c.ended, c.linger = true, true
 	c.mu.Lock()
-	c.out = appendGoAway(c.out, c.lastID, e)
-	// The reader waits for this to leave, but not for a client that takes nothing.
+	defer c.mu.Unlock()
+	c.out = append(c.out, last...)
 	c.writeBy = 1 << 62
 	_ = c.fc.SetWriteDeadline(time.Now().Add(time.Second))
 	c.flush()
 	for c.writing {
 		c.written.Wait()
 	}
-	if e != codeNone {
-		c.break_(&flow.Error{Side: flow.SideClient, Cause: "protocol error"})
-	}
-	c.mu.Unlock()
 }

@@ -27,11 +27,12 @@ func (c *conn) frame(f *frame, p []byte) {
 		c.onPing(f, p)
 	case frameGoAway:
 		// What the client says there matters to requests of ours only.
-		if f.id != 0 {
+		switch {
+		case f.id != 0:
 			c.abandon(codeProtocol)
-		} else if len(p) < 8 {
+		case len(p) < 8:
 			c.abandon(codeFrameSize)
-		} else {
+		default:
 			c.charge(costFrame)
 		}
 	case frameWindow:

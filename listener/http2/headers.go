@@ -294,7 +294,7 @@ func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 	if !h.note(id, v) || h.err != nil {
 		return
 	}
-	if wire.Aliased(name) && hasUnderscore(name) {
+	if hasUnderscore(name) && wire.Aliased(name) {
 		return
 	}
 	h.fields.AddSpan(id, at, len(name), v.at, v.n)

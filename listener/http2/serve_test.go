@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +300,81 @@ func TestWebSocket(t *testing.T) {
 		c.open(uint32(3+2*i), false, ws(path)...)
 		if g := c.collect(uint32(3 + 2*i)); strings.Join(g.status, "") != "502" {
 			t.Errorf("%s: %+v", path, g)
+		}
+	}
+}
+
+// A drain that finds the connection idle has it say goodbye instead of cutting it.
+func TestDrainOfIdle(t *testing.T) {
+	client, server := net.Pipe()
+	var source flow.Source
+	source.Store(&flow.Binding{Server: paths, Generation: flow.NewGeneration(1), Limits: testLimits})
+	fc := &flow.Conn{Conn: server, Accepted: time.Now(), Source: &source}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		Server{}.ServeConn(fc)
+	}()
+	go func() { _, _ = io.WriteString(client, preface+frameBytes(frameSettings, 0, 0, "")) }()
+	var last []uint32
+	for fr := http2.NewFramer(client, client); ; {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			break
+		}
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if f.IsAck() { // it is idle now
+				for range 3 {
+					if fc.CloseIfIdle() {
+						t.Error("it was cut")
+					}
+				}
+			}
+		case *http2.GoAwayFrame:
+			last = append(last, f.LastStreamID)
+		}
+	}
+	<-done
+	if len(last) != 2 || last[0] != maxWindow || last[1] != 0 {
+		t.Errorf("GOAWAY of %v", last)
+	}
+}
+
+// A client that cuts its stream wakes whoever waits for its body, or to send.
+func TestClientResets(t *testing.T) {
+	faults := make(chan error, 2)
+	h := serve(t, false, flowtest.Func(func(x *flow.Exchange) {
+		if string(x.Req.Path) == "/up" {
+			_, err := io.ReadAll(x.Req.Body)
+			faults <- err
+			return
+		}
+		x.Resp.Status = 200
+		_ = x.Start()
+		_, err := x.Write(make([]byte, 1<<20))
+		faults <- err
+		if l, ok := x.Responder().(interface{ Left() bool }); !ok || !l.Left() {
+			t.Error("nobody knows that the client has left")
+		}
+		x.Abort(err)
+	}), testLimits)
+	for i, path := range []string{"/up", "/down"} {
+		c := h.dialRaw(t)
+		c.open(1, i > 0, post(path)...)
+		for n := 0; i > 0 && n < defaultWindow; {
+			f, err := c.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, ok := f.(*http2.DataFrame); ok {
+				n += len(d.Data())
+			}
+		}
+		_ = c.WriteRSTStream(1, http2.ErrCodeCancel)
+		var fault *flow.Error
+		if err := <-faults; !errors.As(err, &fault) || fault.Side != flow.SideClient {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -234,8 +234,8 @@ func (r *ring) add(id uint32, ours bool) {
 
 // has tells whether a stream was closed lately, and whether by our reset.
 func (r *ring) has(id uint32) (closed, ours bool) {
-	for _, v := range r.ids {
-		if v&^oursBit == id {
+	for i := range r.ids {
+		if v := r.ids[i]; v&^oursBit == id {
 			return true, v&oursBit != 0
 		}
 	}

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
@@ -72,7 +73,7 @@ func (s *stream) switched() error {
 	switch {
 	case r.Status/100 == 2:
 		err = errNotSwitched
-	case r.Status == 101 && flow.EqualFold(s.x.Req.Upgrade, "websocket") && string(r.Header.GetID(flow.FieldSecWebSocketAccept)) != string(s.accept[:]):
+	case r.Status == 101 && flow.EqualFold(s.x.Req.Upgrade, "websocket") && !bytes.Equal(r.Header.GetID(flow.FieldSecWebSocketAccept), s.accept[:]):
 		err = errAccept
 	default:
 		return nil

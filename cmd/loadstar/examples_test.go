@@ -402,9 +402,36 @@ func TestExampleBalancing(t *testing.T) {
 	}
 }
 
+func TestExampleLogging(t *testing.T) {
+	x := boot(t, "logging.lb")
+	fields := []string{"X-Request-Id: 42", "Cookie: lang=en", "Referer: http://a/?session=SECRET", "User-Agent: tester/1"}
+	for _, path := range []string{"/healthz", "/?access_token=SECRET", "/api/x"} {
+		if a := x.get("8080", "shop.example", path, fields...); a.Status != 200 {
+			t.Errorf("%s: %d", path, a.Status)
+		}
+	}
+	x.logged(`lang=en - ---- 1/1/1/1/0 0/0 {shop.example|42} {} "GET /?access_token=*** HTTP/1.1"`, `"GET /api/x HTTP/1.1"`)
+	want := regexp.MustCompile(`(?m)^127\.0\.0\.1 - - \[[^]]+\] "GET /\?access_token=\*\*\* HTTP/1\.1" 200 \d+ "http://a/\?session=\*\*\*" "tester/1"\n` +
+		`127\.0\.0\.1 - - \[[^]]+\] "GET /api/x HTTP/1\.1" 200 \d+ "http://a/\?session=\*\*\*" "tester/1"\n$`)
+	var got []byte
+	if !rig.Until(e2e.Patience, func() bool {
+		got, _ = os.ReadFile(filepath.Join(filepath.Dir(x.File), "access.log"))
+		return want.Match(got)
+	}) {
+		t.Errorf("combined: %q", got)
+	}
+	if a := x.get("8081", "shop.example", "/b", fields...); a.Status != 200 {
+		t.Errorf("/b: %d", a.Status)
+	}
+	line := regexp.MustCompile(`127\.0\.0\.1 \S+Z "GET /b HTTP/1\.1" 200 \d+ms "tester/1"`)
+	if !rig.Until(e2e.Patience, func() bool { return line.MatchString(x.Output()) }) {
+		t.Errorf("template: %s", x.Output())
+	}
+}
+
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb"}
+	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers caddy clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons caddy clean
 
 build:
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
@@ -30,7 +30,7 @@ test: fmt-check vet build lb-check race fuzz-short soak-short lint
 test-short: fmt-check vet build
 	$(GO) test -short -timeout 2m $(TEST)
 
-race: peers
+race: peers daemons
 	$(GO) test -race -timeout 10m $(TEST)
 
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
@@ -116,6 +116,19 @@ peers:
 		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y haproxy nginx-light libnginx-mod-stream; } >/dev/null 2>&1 \
 		|| echo "SKIP: haproxy and nginx could not be installed"; \
 	else echo "SKIP: haproxy and nginx are not installed, and only root may install them"; fi
+
+# The syslog daemons that logs are sent to. Debian lets only one of them be
+# installed; rsyslog is unpacked beside, with what it is linked to.
+daemons:
+	@if test -e .bench/rsyslog/usr/sbin/rsyslogd && command -v syslog-ng >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		policy=/usr/sbin/policy-rc.d; ours=; \
+		if ! test -e $$policy; then printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy && ours=1; fi; \
+		{ apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends syslog-ng-core libestr0 libfastjson4; \
+		mkdir -p .bench/rsyslog && cd .bench && apt-get -qq download rsyslog && dpkg -x rsyslog_*.deb rsyslog; rm -f rsyslog_*.deb; } >/dev/null 2>&1 \
+		|| echo "SKIP: rsyslog and syslog-ng could not be had"; \
+		if test -n "$$ours"; then rm -f $$policy; fi; \
+	else echo "SKIP: rsyslog and syslog-ng are not installed, and only root may install them"; fi
 
 # Caddy is built from its module, pinned by cmd/lbbench/caddy/go.mod.
 caddy: .bench/caddy

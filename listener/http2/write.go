@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -13,6 +14,12 @@ func (c *conn) flush() {
 		return
 	}
 	c.writing = true
+	if c.running > 1 {
+		// Exchanges that can run now add their answers: one write for all.
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
 	for len(c.out) > 0 && c.failed == nil {
 		b := c.out
 		c.out = c.spare[:0]

@@ -137,7 +137,7 @@ var strict = regexp.MustCompile(`^[0-9a-f.:]+ - \S+ \[\d\d/[A-Z][a-z][a-z]/\d{4}
 func FuzzFormats(f *testing.F) {
 	f.Add([]byte("/a\r\nb"), []byte("x\"y\\"), "GET")
 	f.Add([]byte("/\xff\xf0\x9f\x98\x80"), []byte("\xe2\x80\xa8\x00"), "\x00")
-	f.Add(bytes.Repeat([]byte("\""), 100_000), bytes.Repeat([]byte{1}, 100_000), "POST")
+	f.Add(bytes.Repeat([]byte("\""), 5000), bytes.Repeat([]byte{1}, 5000), "POST")
 	clf, _ := site(f, "clf")
 	combined, cc := site(f, "combined")
 	object, jc := site(f, "json")
@@ -194,11 +194,26 @@ func isJSON(line []byte) error {
 	return json.Unmarshal(line, &v)
 }
 
+var wordLine = regexp.MustCompile(`^\S+ \S+ "(?:[^"\\]|\\.)*"$`)
+
 func isWords(line []byte) error {
-	if !regexp.MustCompile(`^\S+ \S+ "(?:[^"\\]|\\.)*"$`).Match(line) {
+	if !wordLine.Match(line) {
 		return fmt.Errorf("not two words and a quoted text")
 	}
 	return nil
+}
+
+// TestLongLine: 100 KB of what must be escaped make a bounded line, whole in its format.
+func TestLongLine(t *testing.T) {
+	for name, check := range map[string]func([]byte) error{"clf": isStrict, "combined": isStrict, "json": isJSON} {
+		f, c := site(t, name)
+		big := strings.Repeat("\"\x01", 50_000)
+		r := &exchange(c, "Referer", big, "User-Agent", big).Record
+		r.URI, r.User = []byte(big), []byte(big)
+		if line := f.Append(nil, r); len(line) > 16<<10 || check(line) != nil {
+			t.Errorf("%s: %d bytes, %v", name, len(line), check(line))
+		}
+	}
 }
 
 // everyFormat is the formats, and a template that uses every placeholder.

@@ -201,15 +201,15 @@ func (s *site) output(e entry, when uint64) {
 
 // field has a value captured for a format, and gives its place in Record.Fields.
 func (s *site) field(c flow.Capture) int {
-	fields := s.log.Captures.Fields
-	for i := range fields {
-		if f := &fields[i]; f.Place == c.Place && f.Name == c.Name {
+	all := &s.log.Captures.Fields
+	for i := range *all {
+		if f := &(*all)[i]; f.Place == c.Place && f.Name == c.Name {
 			f.Max = max(f.Max, c.Max)
 			return i
 		}
 	}
-	s.log.Captures.Fields = append(fields, c)
-	return len(fields)
+	*all = append(*all, c)
+	return len(*all) - 1
 }
 
 func (s *site) checkFormat(n *config.Node) {

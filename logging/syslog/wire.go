@@ -42,10 +42,7 @@ const (
 	wireBytes   = 64 << 10 // that one write to a stream takes at most
 )
 
-var (
-	errDialling = errors.New("not connected yet")
-	errHungUp   = errors.New("the peer has closed the connection")
-)
+var errDialling = errors.New("not connected yet")
 
 // Deliver sends lines, many at once where the connection is a stream.
 func (w *wire) Deliver(lines []logging.Line) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -94,4 +95,81 @@ func (d *countingDialer) dial(ctx context.Context, network, addr string) (net.Co
 	d.n.Add(1)
 	var nd net.Dialer
 	return nd.DialContext(ctx, network, addr)
+}
+
+// TestHTTP2Duplex: words go up to a server of HTTP/1.1 and come down again while
+// the request is still open, as streaming calls do; then the trailer follows.
+func TestHTTP2Duplex(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.EnableFullDuplex()
+		w.Header().Set("Trailer", "Grpc-Status")
+		_ = rc.Flush()
+		buf := make([]byte, 100)
+		for {
+			n, err := r.Body.Read(buf)
+			_, _ = w.Write(buf[:n])
+			_ = rc.Flush()
+			if err != nil {
+				break
+			}
+		}
+		w.Header().Set("Grpc-Status", "0")
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	port := e2e.Ports(t, 1)[0]
+	e2e.Run(t, fmt.Sprintf("http://:%d {\n\tproxy %s\n}\n", port, l.Addr()), port)
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	up, w := io.Pipe()
+	req, err := http.NewRequest("POST", "http://"+rig.Addr(port)+"/call", up)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Transport: tr, Timeout: e2e.Patience}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	for i := range 20 {
+		word := fmt.Sprintf("word %d,", i)
+		_, _ = io.WriteString(w, word)
+		got := make([]byte, len(word))
+		if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != word {
+			t.Fatalf("%q %v, want %q", got, err, word)
+		}
+	}
+	_ = w.Close()
+	if rest, err := io.ReadAll(res.Body); err != nil || len(rest) > 0 || res.Trailer.Get("Grpc-Status") != "0" {
+		t.Errorf("rest %q, %v, trailer %v", rest, err, res.Trailer)
+	}
+}
+
+// TestHTTP2ByALPN: a TLS site speaks HTTP/2 to who asks for it, and HTTP/1 to the
+// others.
+func TestHTTP2ByALPN(t *testing.T) {
+	options, _ := secureOptions(t)
+	port := e2e.Ports(t, 1)[0]
+	e2e.Run(t, options+fmt.Sprintf("https://localhost:%d {\n\ttls internal\n\trespond \"{http.scheme} {http.host}\"\n}\n", port), port)
+	for major, two := range map[int]bool{1: false, 2: true} {
+		tr := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		tr.Protocols.SetHTTP1(!two)
+		tr.Protocols.SetHTTP2(two)
+		res, err := (&http.Client{Transport: tr, Timeout: e2e.Patience}).Get(fmt.Sprintf("https://localhost:%d/", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		tr.CloseIdleConnections()
+		if res.ProtoMajor != major || string(body) != "https localhost" {
+			t.Errorf("%s, %q", res.Proto, body)
+		}
+	}
 }

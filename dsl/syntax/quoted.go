@@ -64,7 +64,7 @@ func heredocName(rest string) string {
 	for n < len(rest) && (rest[n] == '_' || isLetter(rest[n]) || n > 2 && isDigit(rest[n])) {
 		n++
 	}
-	if n < len(rest) && !strings.ContainsRune(" \t\r\n", rune(rest[n])) {
+	if n < len(rest) && !strings.ContainsRune(" \t\r\n", rune(rest[n])) && joinLength(rest[n:]) == 0 {
 		return ""
 	}
 	return rest[2:n]

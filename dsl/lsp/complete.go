@@ -169,11 +169,7 @@ func (c *completion) propose() {
 			c.line(w)
 		}
 	default:
-		w := v.Directive(c.at.where, c.words[0].Text)
-		if w == nil && c.at.owner != nil {
-			w = c.at.owner.option(c.words[0].Text)
-		}
-		if w != nil {
+		if w := c.owner(); w != nil {
 			c.line(w)
 		}
 	}
@@ -273,7 +269,7 @@ func (c *completion) line(w *spec.Word) {
 // argument proposes values.
 func (c *completion) argument(a *spec.Arg) {
 	switch a.Kind {
-	case spec.Enum:
+	case spec.Enum, spec.Template: // a format of logs has names, too
 		for _, w := range a.Words {
 			c.add(w, kindEnum, a.Doc, "")
 		}
@@ -371,8 +367,9 @@ func (c *completion) placeholder() bool {
 	}
 	end := c.d.offset(c.edit.Start) + len(c.prefix)
 	c.edit = c.d.span(end-len(c.prefix)+open, end)
+	log := c.inLog()
 	for _, p := range c.s.opt.Vocabulary.Placeholders {
-		if !p.HTTP || c.at.where != spec.InTCPSite {
+		if (!p.HTTP || c.at.where != spec.InTCPSite) && (!p.Log || log) {
 			c.add("{"+p.Name+"}", kindConstant, p.Doc, "")
 		}
 	}
@@ -381,6 +378,31 @@ func (c *completion) placeholder() bool {
 		c.add("{args.*}", kindConstant, "all arguments of the import", "")
 	}
 	return true
+}
+
+// inLog reports whether the value at the place is one that writes down what is
+// over, and so may name what is known only then.
+func (c *completion) inLog() bool {
+	w := c.owner()
+	if w == nil {
+		return false
+	}
+	l := &line{where: c.at.where, scope: c.at.scope, top: newFrame(w, nil, c.at.where)}
+	l.read(c.words[1:])
+	f := l.top
+	return f.next < len(f.args) && f.args[f.next].Log
+}
+
+// owner gives the directive or the option that the line begins with.
+func (c *completion) owner() *spec.Word {
+	if len(c.words) == 0 {
+		return nil
+	}
+	w := c.s.opt.Vocabulary.Directive(c.at.where, c.words[0].Text)
+	if w == nil && c.at.owner != nil {
+		w = c.at.owner.option(c.words[0].Text)
+	}
+	return w
 }
 
 // files proposes names of files, as paths from the document's directory.

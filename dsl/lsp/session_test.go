@@ -258,6 +258,7 @@ func vocabulary() *spec.Vocabulary {
 			{Name: "timeout", In: spec.InSite | spec.InPool, Options: []spec.Word{d("connect"), d("idle")}},
 			{Name: "table", Doc: "Sticky entries", In: spec.InTop, Args: []spec.Arg{{Name: "NAME", Kind: spec.String}}, Options: []spec.Word{
 				{Name: "type", Args: []spec.Arg{{Name: "TYPE", Kind: spec.Enum, Words: []string{"ip", "string"}}}}}},
+			{Name: "log", In: spec.InSite, Options: []spec.Word{{Name: "format", Args: []spec.Arg{{Name: "FORMAT", Kind: spec.Template, Log: true, Words: []string{"json"}}}}}},
 			{Name: "learn", In: spec.InPool, Args: []spec.Arg{{Name: "TABLE", Kind: spec.TableRef}}},
 		},
 		Matchers: []spec.Word{
@@ -267,6 +268,6 @@ func vocabulary() *spec.Vocabulary {
 			{Name: "sni", In: spec.InTCPSite, Args: []spec.Arg{{Name: "NAME", Kind: spec.Pattern, Variadic: true}}},
 			{Name: "client", In: spec.InSite, Args: []spec.Arg{{Name: "NETWORK", Kind: spec.Network, Variadic: true}}},
 		},
-		Placeholders: []spec.Placeholder{{Name: "client.ip", Doc: "the client's address"}, {Name: "http.host", Doc: "the host", HTTP: true}, {Name: "http.header.*", Doc: "a field", HTTP: true}},
+		Placeholders: []spec.Placeholder{{Name: "client.ip", Doc: "the client's address"}, {Name: "http.host", Doc: "the host", HTTP: true}, {Name: "http.header.*", Doc: "a field", HTTP: true}, {Name: "log.status", Log: true}},
 	}
 }

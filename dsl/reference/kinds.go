@@ -51,6 +51,9 @@ func valueText(a *spec.Arg) string {
 		return strings.Join(quoteAll(a.Words), ", ")
 	}
 	name := k.name
+	if a.Log && len(a.Words) > 0 {
+		name = strings.Join(quoteAll(a.Words), ", ") + ", or a " + name
+	}
 	switch {
 	case a.Min != 0 && a.Max != 0:
 		name += ", " + number(a.Kind, a.Min) + " to " + number(a.Kind, a.Max)

@@ -182,12 +182,15 @@ func (p *pages) placeholders() {
 	b.WriteString(generated + "# Placeholders\n\nWherever the reference says *template*, these stand for a value of the exchange. " +
 		"A name that ends in `*` takes any name in its place, as in `{http.header.User-Agent}`.\n\n" +
 		"```lbfile\nhttp://:8080 {\n\trespond \"hello {client.ip}\\n\"\n}\n```\n\n" +
-		"| placeholder | meaning | in tcp sites |\n| --- | --- | --- |\n")
+		"| placeholder | meaning | works in tcp sites |\n| --- | --- | --- |\n")
 	for i := range p.v.Placeholders {
 		ph := &p.v.Placeholders[i]
 		tcp := "yes"
 		if ph.HTTP {
 			tcp = "no"
+		}
+		if ph.Log {
+			tcp += "; in formats of `log` only"
 		}
 		fmt.Fprintf(&b, "| `{%s}` | %s | %s |\n", ph.Name, cell(ph.Doc), tcp)
 	}

@@ -13,5 +13,6 @@
 //     files belong together; publish.go their diagnostics.
 //   - line.go: what the words of one line are; index.go the same for whole
 //     projects: names, and where they are defined and used.
-//   - complete.go, hover.go, navigate.go, outline.go, edits.go: the answers.
+//   - complete.go (locate.go: what is in front of a
+//     place), hover.go, definition.go, navigate.go, outline.go, edits.go: the answers.
 package lsp

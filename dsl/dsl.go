@@ -97,6 +97,12 @@ func tidy(list diag.List, file string) diag.List {
 		}
 	}
 	list = slices.Concat(own, others)
+	return Shown(list, file)
+}
+
+// Shown cuts a list to what a person reads, MaxShown, and says in a last line
+// how many more there are: warnings go before errors do.
+func Shown(list diag.List, file string) diag.List {
 	if len(list) <= MaxShown {
 		return list
 	}

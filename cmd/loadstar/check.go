@@ -50,11 +50,15 @@ func verdict(file string, found diag.List) exitCode {
 	return exitInput
 }
 
-// show prints diagnostics with their sources.
+// show prints diagnostics with their sources, as many as a person reads.
 func show(w io.Writer, found diag.List, sources *dsl.Sources) {
 	style := diag.Style{}
 	if f, ok := w.(*os.File); ok {
 		style = diag.StyleFor(f)
 	}
-	_ = diag.Render(w, found, sources, style)
+	file := ""
+	if len(found) > 0 {
+		file = found[0].Range.File
+	}
+	_ = diag.Render(w, dsl.Shown(found, file), sources, style)
 }

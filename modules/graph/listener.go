@@ -32,15 +32,23 @@ var errNoSite = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Stat
 
 // ServeExchange finds the site by host and has it serve.
 func (l *Listener) ServeExchange(x *flow.Exchange) {
-	s := l.first
-	if x.Fault == nil {
-		if s = l.hosts.Lookup(x.Req.Host); s == nil {
-			s, x.Fault = l.none, errNoSite
-		} else if s.misdirected(x) {
-			x.Fault = errMisdirected
-		}
+	l.site(x).serve(x)
+}
+
+// site finds the site by host; a fault stands in x if it may not serve it.
+func (l *Listener) site(x *flow.Exchange) *Site {
+	if x.Fault != nil {
+		return l.first
 	}
-	s.serve(x)
+	s := l.hosts.Lookup(x.Req.Host)
+	if s == nil {
+		x.Fault = errNoSite
+		return l.none
+	}
+	if s.misdirected(x) {
+		x.Fault = errMisdirected
+	}
+	return s
 }
 
 // listenHTTP puts a site on its sockets.

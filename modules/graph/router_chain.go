@@ -8,6 +8,7 @@ import (
 
 // Route is one directive of a site or of a `handle`.
 type Route struct {
+	Node    *config.Node    // what it was made of; for reports
 	When    *config.Expr    // what Matcher was made of; the index reads it
 	Matcher matcher.Matcher // nil: always
 	Handler flow.Handler
@@ -78,9 +79,17 @@ func (w *walk) all(x *flow.Exchange, from int) (bool, error) {
 
 func (w *walk) try(x *flow.Exchange, i int) (bool, error) {
 	r := &w.chain.routes[i]
-	if r.Handle && w.handled || r.Matcher != nil && !r.Matcher.Match(x) {
+	if !w.takes(x, r) {
 		return false, nil
 	}
-	w.handled = w.handled || r.Handle
 	return r.Handler.Handle(x)
+}
+
+// takes decides whether a route runs.
+func (w *walk) takes(x *flow.Exchange, r *Route) bool {
+	if r.Handle && w.handled || r.Matcher != nil && !r.Matcher.Match(x) {
+		return false
+	}
+	w.handled = w.handled || r.Handle
+	return true
 }

@@ -56,6 +56,11 @@ func (s *Site) serve(x *flow.Exchange) {
 		}
 	}
 	done, err := s.routes.Handle(x)
+	s.conclude(x, done, err)
+}
+
+// conclude answers what the routes have left unanswered.
+func (s *Site) conclude(x *flow.Exchange, done bool, err error) {
 	switch {
 	case err != nil:
 		s.errors.Fail(x, err)
@@ -151,7 +156,7 @@ func (b *builder) chain(body []config.Node, env *handler.Env) *Chain {
 			continue
 		}
 		if h != nil {
-			routes = append(routes, Route{When: n.When, Matcher: when, Handler: h, Handle: n.Word == "handle"})
+			routes = append(routes, Route{Node: n, When: n.When, Matcher: when, Handler: h, Handle: n.Word == "handle"})
 		}
 	}
 	return NewChain(routes)

@@ -15,7 +15,7 @@ import (
 // StreamSite is one tcp site: it serves whole connections.
 type StreamSite struct {
 	Name      string
-	routes    []streamRoute
+	routes    []StreamRoute
 	looks     bool // a route asks for the ClientHello
 	log       *logging.SiteLog
 	logWhen   []matcher.ConnMatcher // of each log.When
@@ -26,9 +26,16 @@ type StreamSite struct {
 	total     func() int64
 }
 
-type streamRoute struct {
-	matcher matcher.ConnMatcher // nil: always
-	handler handler.StreamHandler
+// StreamRoute is one directive of a tcp site.
+type StreamRoute struct {
+	Node    *config.Node        // what it was made of; for reports
+	Matcher matcher.ConnMatcher // nil: always
+	Handler handler.StreamHandler
+}
+
+// takes decides whether the route runs.
+func (r *StreamRoute) takes(c *flow.Conn) bool {
+	return r.Matcher == nil || r.Matcher.MatchConn(c) == matcher.Yes
 }
 
 // streamParts is what HTTP and tcp sites have in common.
@@ -87,10 +94,10 @@ func (s *StreamSite) route(c *flow.Conn, r *flow.Record) {
 	}
 	for i := range s.routes {
 		rt := &s.routes[i]
-		if rt.matcher != nil && rt.matcher.MatchConn(c) != matcher.Yes {
+		if !rt.takes(c) {
 			continue
 		}
-		if rt.handler.HandleConn(c, r) {
+		if rt.Handler.HandleConn(c, r) {
 			return
 		}
 	}
@@ -133,7 +140,7 @@ func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
 			continue
 		}
 		s.looks = s.looks || looksAtHello(n.When)
-		s.routes = append(s.routes, streamRoute{when, h})
+		s.routes = append(s.routes, StreamRoute{n, when, h})
 	}
 	for i := range cfg.Addresses {
 		a := &cfg.Addresses[i]

@@ -8,6 +8,8 @@ package runtime
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules"
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // Runtime is the running process's configurations.
@@ -162,6 +165,20 @@ func (r *Runtime) Stats() Stats {
 		st.Listening = append(st.Listening, s.Addr().String())
 	}
 	return st
+}
+
+// EachServer visits the servers of the configuration in force, pool by pool in
+// the order of their names.
+func (r *Runtime) EachServer(visit func(*upstream.Server)) {
+	g := r.current.Load()
+	if g == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.graph.Pools)) {
+		for _, s := range g.graph.Pools[name].Servers() {
+			visit(s)
+		}
+	}
 }
 
 // Reopen has log files opened anew, as after a rotation.

@@ -22,6 +22,10 @@ func vocabulary() *spec.Vocabulary {
 				{Name: "type", Required: true, Args: []spec.Arg{{Name: "TYPE", Kind: spec.Enum, Words: []string{"ip", "string"}}}},
 				{Name: "size", Default: "100", Args: []spec.Arg{{Name: "N", Kind: spec.Int, Min: 1}}},
 			}},
+			spec.Word{Name: "test", In: spec.InTop, Args: []spec.Arg{{Name: "NAME", Kind: spec.String}}, Options: []spec.Word{
+				{Name: "request", Args: []spec.Arg{{Name: "METHOD", Kind: spec.String}, {Name: "URL", Kind: spec.String}}},
+				{Name: "expect", Repeat: true, Variants: []spec.Word{{Name: "pool", Args: []spec.Arg{{Name: "NAME", Kind: spec.String}}}}},
+			}},
 			spec.Word{Name: "learn", In: spec.InPool, Args: []spec.Arg{{Name: "TABLE", Kind: spec.TableRef}}},
 			spec.Word{Name: "timeout", In: spec.InSite | spec.InPool, Options: timeouts("5s"), Default: "connect 5s"},
 		),

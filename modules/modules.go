@@ -70,7 +70,7 @@ func (s *Set) Vocabulary() *spec.Vocabulary {
 		v.Directives = append(v.Directives, s.Streams[i].Spec)
 	}
 	v.Directives = append(v.Directives, pool.Words()...)
-	v.Directives = append(v.Directives, persistence.TableWord())
+	v.Directives = append(v.Directives, persistence.TableWord(), TestWord())
 	for i := range s.Matchers {
 		v.Matchers = append(v.Matchers, s.Matchers[i].Spec)
 	}

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
@@ -13,6 +12,9 @@ import (
 // topWords are the words that begin a block of the top level; everything else
 // there is the address of a site.
 var topWords = []string{"pool", "import", "test"}
+
+// testWord is the block of a check of the routing.
+const testWord = "test"
 
 // laterWords are kept free for later releases.
 var laterWords = map[string]bool{"table": true, "resolver": true, "cluster": true}
@@ -91,7 +93,7 @@ func (c *checker) topStatement(st stmt, first bool) {
 		c.processBlock(st, first)
 	case name.is("pool"):
 		c.poolBlock(st)
-	case name.is("test"):
+	case name.is(testWord):
 		c.testBlock(st)
 	case name.is(tableWord) && c.opt.Vocabulary.Directive(spec.InTop, tableWord) != nil:
 		c.tableBlock(st)
@@ -149,28 +151,14 @@ func (c *checker) processBlock(st stmt, first bool) {
 	c.config.Process = c.body(c.expand(st.block.Statements, st.from), scope{where: spec.InProcess})
 }
 
-// testBlock keeps a test as it was written.
+// testBlock checks `test "NAME" { … }`; what it takes is the vocabulary's affair.
 func (c *checker) testBlock(st stmt) {
-	if st.block == nil || len(st.words) != 2 {
-		d := c.errorf(st.place, "missing-argument", "`test` needs a name and a block")
-		d.Help = append(d.Help, `usage: test "NAME" { … }`)
+	w := c.opt.Vocabulary.Directive(spec.InTop, testWord)
+	if w == nil {
+		c.errorf(st.place, "unknown-directive", "`test` blocks are not part of this release")
 		return
 	}
-	c.config.Tests = append(c.config.Tests, c.loose(st))
-}
-
-// loose makes a node of a statement whose words nobody checks here.
-func (c *checker) loose(st stmt) config.Node {
-	n := config.Node{Word: st.name().text, Range: st.rng}
-	for _, w := range st.words[min(1, len(st.words)):] {
-		n.Args = append(n.Args, config.Value{Kind: spec.String, Text: w.text, Range: w.rng})
-	}
-	if st.block != nil {
-		for _, s := range c.expand(st.block.Statements, st.from) {
-			n.Body = append(n.Body, c.loose(s))
-		}
-	}
-	return n
+	c.config.Tests = append(c.config.Tests, c.node(st, w, scope{where: spec.InTop}))
 }
 
 func quoted(text string) string { return strconv.Quote(text) }

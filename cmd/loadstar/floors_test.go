@@ -59,6 +59,7 @@ var floors = map[string]int{
 	"modules/handler": 5,
 	"modules":         6, // the table of contents
 	"modules/graph":   7, // checked config to runtime graph
+	"modules/explain": 8, // what would become of a request
 	"modules/runtime": 8, // apply, drain, shutdown
 	"cmd/":            9,
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
 	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/modules/explain"
 )
 
 // controller is what the admin endpoint gives orders to.
@@ -26,6 +27,8 @@ type controller interface {
 	// nil: the file's.
 	Load(ctx context.Context, name string, src []byte) outcome
 	Status() status
+	// Servers tells how the servers of all pools are.
+	Servers() []explain.State
 }
 
 // outcome is what became of a load.
@@ -147,6 +150,9 @@ func (a *admin) handler(network string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, a.control.Status())
+	})
+	mux.HandleFunc("GET /servers", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, a.control.Servers())
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, a.control.Load(r.Context(), "", nil))

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,20 +81,10 @@ func postLoad(ctx context.Context, addr, name string, src []byte) (*loadAnswer, 
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	network, target, host := "tcp", addr, addr
-	if path, ok := strings.CutPrefix(addr, "unix/"); ok {
-		network, target, host = "unix", path, "loadstar"
-	}
-	client := &http.Client{
-		Timeout: 2 * time.Minute,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, target)
-		}},
-	}
-	url := "http://" + host + "/reload"
+	client, base := adminClient(addr)
+	url := base + "/reload"
 	if src != nil {
-		url = "http://" + host + "/load"
+		url = base + "/load"
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(src)))
 	if err != nil {

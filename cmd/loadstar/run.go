@@ -14,7 +14,9 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/explain"
 	lbruntime "github.com/loadstar-lb/loadstar/modules/runtime"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 func runCommand() *cobra.Command {
@@ -190,6 +192,13 @@ func (p *process) Status() status {
 		Loaded: st.Loaded, LastLoad: p.last, LastLoadOK: p.lastOK,
 		Connections: st.Connections, Goroutines: runtime.NumGoroutine(), Draining: st.Draining,
 	}
+}
+
+// Servers implements controller.
+func (p *process) Servers() []explain.State {
+	out := []explain.State{}
+	p.runtime.EachServer(func(s *upstream.Server) { out = append(out, explain.StateOf(s)) })
+	return out
 }
 
 // obey serves signals until one asks to stop.

@@ -53,6 +53,7 @@ func own() []*Rule {
 		socketDirectoryMissing,
 		httplogDisk,
 		notFormatted,
+		staleTest,
 		pragmaUnknown,
 		pragmaWithoutReason,
 		pragmaUnused,

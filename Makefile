@@ -69,7 +69,8 @@ tools:
 
 lb-check: build
 	bin/lbfmt -l caddyfile-examples/*.lb
-	@for f in caddyfile-examples/*.lb; do bin/loadstar check --config $$f || exit 1; done
+	bin/lbfmt lint --fail-on info caddyfile-examples
+	@for f in caddyfile-examples/*.lb; do bin/loadstar check --config $$f && bin/loadstar test --config $$f || exit 1; done
 
 fmt: build
 	gofmt -w $(SOURCES)

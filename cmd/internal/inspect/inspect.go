@@ -71,3 +71,14 @@ func build(cfg *config.Config) diag.List {
 func Lint(cfg *config.Config, sources *dsl.Sources, found diag.List) diag.List {
 	return lint.Run(lint.Input{Config: cfg, Sources: sources, Vocabulary: vocabulary, Env: Here(), Found: found})
 }
+
+// Errors gives those diagnostics that refuse.
+func Errors(list diag.List) diag.List {
+	var out diag.List
+	for _, d := range list {
+		if d.Severity == diag.Error {
+			out = append(out, d)
+		}
+	}
+	return out
+}

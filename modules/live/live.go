@@ -117,7 +117,9 @@ func (r *Registry[K, V]) drop(key K, e *entry[V]) {
 		}
 	}
 	r.mu.Lock()
-	if e.refs == 0 {
+	// Of two drops that were both the last, the slower one must not take away
+	// the entry that was made since.
+	if e.refs == 0 && r.entries[key] == e {
 		delete(r.entries, key)
 	}
 	r.mu.Unlock()

@@ -52,6 +52,7 @@ func own() []*Rule {
 		wildcardAndSpecific,
 		socketDirectoryMissing,
 		httplogDisk,
+		logsCredentials,
 		notFormatted,
 		staleTest,
 		pragmaUnknown,

@@ -3,6 +3,7 @@ package lint
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -57,13 +58,18 @@ func walk(body []config.Node, outer []*config.Expr, visit func(*config.Node, []*
 		n := &body[i]
 		when := outer
 		if n.When != nil {
-			when = append(outer[:len(outer):len(outer)], n.When)
+			when = also(outer, n.When)
 		}
 		visit(n, when)
 		if n.Word == groupWord {
 			walk(n.Body, when, visit)
 		}
 	}
+}
+
+// also gives conditions and one more, and leaves the slice alone.
+func also(given []*config.Expr, e *config.Expr) []*config.Expr {
+	return slices.Concat(given, []*config.Expr{e})
 }
 
 // groupWord is the directive that groups others, the first that matches only.

@@ -80,7 +80,7 @@ func (p *Pass) judge(g *pragma) {
 		help(d, "write # %s %s and the reason behind it", pragmaMark, g.rule)
 	case !g.used && p.ran(r):
 		p.rule = pragmaUnused
-		p.report(g.comment, "the pragma suppresses nothing: %s has no finding here", g.rule)
+		_ = p.report(g.comment, "the pragma suppresses nothing: %s has no finding here", g.rule)
 	}
 }
 

@@ -12,7 +12,7 @@ var redispatchWithOneServer = &Rule{Name: "redispatch-with-one-server", Severity
 			return
 		}
 		if o := written(n, "redispatch"); o != nil && o.Text(0) != "off" {
-			p.report(o.Range, "the only server of this pool cannot be followed by another one")
+			_ = p.report(o.Range, "the only server of this pool cannot be followed by another one")
 		}
 	})
 }}

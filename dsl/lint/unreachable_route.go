@@ -39,7 +39,7 @@ func (w *shadows) body(body []config.Node, given []*config.Expr) {
 			continue
 		}
 		if n.When != nil {
-			when := append(given[:len(given):len(given)], n.When)
+			when := also(given, n.When)
 			if by := first(w.above, when); by != nil {
 				w.report(n, when, by)
 				continue
@@ -53,15 +53,16 @@ func (w *shadows) body(body []config.Node, given []*config.Expr) {
 				continue
 			}
 		}
-		if group {
+		switch {
+		case group:
 			if !w.steady(n.Body) {
 				local = nil
 			}
 			w.group(n, given, len(groups) > 0)
 			groups = append(groups, n)
-		} else if n.When != nil && len(given) == 0 && len(w.above) < maxShadows {
+		case n.When != nil && len(given) == 0 && len(w.above) < maxShadows:
 			w.above = append(w.above, n)
-		} else if n.When != nil && len(local) < maxShadows {
+		case n.When != nil && len(local) < maxShadows:
 			local = append(local, n)
 		}
 	}
@@ -72,7 +73,7 @@ func (w *shadows) body(body []config.Node, given []*config.Expr) {
 func (w *shadows) group(n *config.Node, given []*config.Expr, notFirst bool) {
 	inner := given
 	if n.When != nil {
-		inner = append(given[:len(given):len(given)], n.When)
+		inner = also(given, n.When)
 	}
 	w.body(n.Body, inner)
 	if n.When == nil || len(given) > 0 || notFirst || !w.steady(n.Body) || len(w.above) >= maxShadows {
@@ -125,7 +126,7 @@ func (w *shadows) report(n *config.Node, when []*config.Expr, by *config.Node) {
 	for _, e := range when {
 		r.satisfy(e)
 	}
-	for _, e := range append(when[:len(when):len(when)], by.When) {
+	for _, e := range also(when, by.When) {
 		if eval(e, &r) != yes {
 			return
 		}

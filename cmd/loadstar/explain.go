@@ -35,7 +35,7 @@ func explainCommand() *cobra.Command {
 		Example: "  loadstar explain GET http://www.example.com/shop -H 'Cookie: SERVERID=a' --from 10.0.0.7\n" +
 			"  loadstar explain tcp://:443 --sni mail.example.com",
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(c *cobra.Command, args []string) error { return x.run(c, args) },
+		RunE: x.run,
 	}
 	configFlag(c, &x.file)
 	f := c.Flags()

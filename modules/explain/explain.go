@@ -31,6 +31,7 @@ import (
 type Explainer struct {
 	cfg      *config.Config
 	sources  *diag.Sources
+	modules  *modules.Set
 	graph    *graph.Graph
 	tx       *live.Tx
 	matchers *matcher.Set
@@ -41,7 +42,7 @@ type Explainer struct {
 // is in the list; the explainer is nil then.
 func New(cfg *config.Config, sources *diag.Sources) (*Explainer, diag.List) {
 	set := modules.Standard()
-	e := &Explainer{cfg: cfg, sources: sources, tx: live.Begin(), matchers: matcher.NewSet(set.Matchers...), states: map[string]State{}}
+	e := &Explainer{cfg: cfg, sources: sources, modules: set, tx: live.Begin(), matchers: matcher.NewSet(set.Matchers...), states: map[string]State{}}
 	g, found := graph.Build(cfg, graph.Deps{
 		Set: set, Shared: graph.NewShared(), Tx: e.tx, Dry: true, Log: slog.New(slog.DiscardHandler),
 	})

@@ -31,13 +31,10 @@ func (e *Explainer) verify(n *config.Node) (v Verdict) {
 	v = Verdict{Name: n.Text(0), At: n.Range.String()}
 	fail := func(format string, args ...any) { v.Failures = append(v.Failures, fmt.Sprintf(format, args...)) }
 	defer func() { v.Passed = len(v.Failures) == 0 }()
-	for _, w := range config.Find(n.Options, "with") {
-		undo, err := e.Down(w.Text(0))
-		if err != nil {
-			fail("%v", err)
-			continue
-		}
-		defer undo()
+	undo, errs := e.with(config.Find(n.Options, "with"))
+	defer undo()
+	for _, err := range errs {
+		fail("%v", err)
 	}
 	for _, x := range config.Find(n.Options, "expect") {
 		if err := e.exists(x); err != nil {
@@ -58,6 +55,23 @@ func (e *Explainer) verify(n *config.Node) (v Verdict) {
 		}
 	}
 	return v
+}
+
+// with has servers be down; undo ends it.
+func (e *Explainer) with(nodes []*config.Node) (undo func(), errs []error) {
+	var all []func()
+	for _, n := range nodes {
+		if one, err := e.Down(n.Text(0)); err != nil {
+			errs = append(errs, err)
+		} else {
+			all = append(all, one)
+		}
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
+	}, errs
 }
 
 // question reads the request of a test.

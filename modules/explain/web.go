@@ -103,39 +103,39 @@ func (s *steps) step(r *graph.Route, taken bool) (bool, error) {
 	if !taken {
 		return false, nil
 	}
-	done, err, effect := s.run(r)
+	effect, done, err := s.run(r)
 	s.a.Routes[at].Effect = effect
 	return done, err
 }
 
 // run does what a route does, as far as nothing leaves the process.
-func (s *steps) run(r *graph.Route) (done bool, err error, effect string) { //nolint:revive // the effect is the extra
+func (s *steps) run(r *graph.Route) (effect string, done bool, err error) {
 	if chain, ok := r.Handler.(*graph.Chain); ok && r.Handle {
 		s.ran[s.depth] = true
 		s.depth++
 		s.ran = append(s.ran[:s.depth], false)
 		done, err = chain.Walk(s.x, s.step)
 		s.depth--
-		return done, err, ""
+		return "", done, err
 	}
 	if p, ok := r.Handler.(*handler.Proxy); ok {
 		s.proxy(p)
-		return true, nil, "proxies to " + p.Pool.Name
+		return "proxies to " + p.Pool.Name, true, nil
 	}
 	if r.Node.Word == "tarpit" { // it would keep us waiting, too
 		s.a.Outcome, s.a.Status = Answered, int(r.Node.Int(1))
 		s.a.Reason = "after " + time.Duration(r.Node.Int(0)).String()
-		return true, nil, "keeps the client waiting"
+		return "keeps the client waiting", true, nil
 	}
 	edits := snapshot(s.x)
 	done, err = r.Handler.Handle(s.x)
 	switch {
 	case done:
-		return done, err, "answers"
+		return "answers", done, err
 	case err != nil:
-		return done, err, "refuses"
+		return "refuses", done, err
 	default:
-		return done, err, edits.difference(s.x)
+		return edits.difference(s.x), done, err
 	}
 }
 
@@ -170,13 +170,13 @@ func (s *steps) left(body []config.Node, asked int) int {
 	return n
 }
 
-// routing reports a directive that is a route.
+// routing reports a directive that acts on traffic where it stands.
 func (e *Explainer) routing(n *config.Node) bool {
 	switch n.Word {
-	case "maxconn", "timeout", "bind", "log", "tls", "error", "forwardfor", "trusted_proxies", "proxy_protocol":
+	case "error", "forwardfor", "trusted_proxies": // they speak of the whole site
 		return false
 	}
-	return true
+	return e.modules.Handler(n.Word) != nil || e.modules.Stream(n.Word) != nil
 }
 
 func fields(h *flow.Header) []Field {

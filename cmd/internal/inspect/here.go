@@ -24,7 +24,7 @@ func (here) FileLimit() uint64 {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
-	return max(uint64(l.Cur), uint64(l.Max))
+	return max(l.Cur, l.Max)
 }
 
 func (here) Addresses() []netip.Addr {

@@ -236,7 +236,7 @@ func (x *example) logged(texts ...string) {
 		}
 		line := string(buf[:n])
 		// local0 and info are 16*8 + 6 (RFC 3164 §4.1.1); other levels are Loadstar's own words.
-		if strings.Contains(line, texts[0]) {
+		for len(texts) > 0 && strings.Contains(line, texts[0]) {
 			if !strings.HasPrefix(line, "<134>") {
 				x.t.Errorf("not local0.info: %s", line)
 			}
@@ -410,7 +410,8 @@ func TestExampleLogging(t *testing.T) {
 			t.Errorf("%s: %d", path, a.Status)
 		}
 	}
-	x.logged(`lang=en - ---- 1/1/1/1/0 0/0 {shop.example|42} {} "GET /?access_token=*** HTTP/1.1"`, `"GET /api/x HTTP/1.1"`)
+	// How many connections there were besides is a matter of timing.
+	x.logged(`lang=en - ---- `, `/0 0/0 {shop.example|42} {} "GET /?access_token=*** HTTP/1.1"`, `"GET /api/x HTTP/1.1"`)
 	want := regexp.MustCompile(`(?m)^127\.0\.0\.1 - - \[[^]]+\] "GET /\?access_token=\*\*\* HTTP/1\.1" 200 \d+ "http://a/\?session=\*\*\*" "tester/1"\n` +
 		`127\.0\.0\.1 - - \[[^]]+\] "GET /api/x HTTP/1\.1" 200 \d+ "http://a/\?session=\*\*\*" "tester/1"\n$`)
 	var got []byte

@@ -127,7 +127,10 @@ pool advised {
 	}
 	both := func(path string, want bool) {
 		t.Helper()
-		if !rig.Until(e2e.Patience, func() bool { return (client(path) != client(path)) == want }) {
+		if !rig.Until(e2e.Patience, func() bool {
+			first, second := client(path), client(path)
+			return (first != second) == want
+		}) {
 			t.Fatalf("%s: two servers answer: %v is wanted; logged:\n%s", path, want, in.Output())
 		}
 	}

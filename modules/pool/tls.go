@@ -13,7 +13,7 @@ func (b *builder) secure(s *upstream.Server, n *config.Node) {
 		b.errs = append(b.errs, d)
 	})
 	if err != nil {
-		if d, ok := err.(diag.Diagnostic); ok { //nolint:errorlint // NewTLS gives nothing else
+		if d, ok := err.(diag.Diagnostic); ok { // NewTLS gives nothing else
 			b.errs = append(b.errs, d)
 		}
 		return

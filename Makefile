@@ -70,7 +70,8 @@ tools:
 lb-check: build
 	bin/lbfmt -l caddyfile-examples/*.lb
 	bin/lbfmt lint --fail-on info caddyfile-examples
-	@for f in caddyfile-examples/*.lb; do bin/loadstar check --config $$f && bin/loadstar test --config $$f || exit 1; done
+	@for f in caddyfile-examples/*.lb; do bin/loadstar check --config $$f || exit 1; \
+		out=$$(bin/loadstar test --config $$f 2>&1) || { echo "$$out"; exit 1; }; done
 
 fmt: build
 	gofmt -w $(SOURCES)

@@ -8,7 +8,6 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
-	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/sock"
 	"github.com/loadstar-lb/loadstar/listener/tunnel"
@@ -161,7 +160,3 @@ func (h *StreamProxy) release(s *upstream.Server, r *flow.Record) {
 	r.ServerConn, r.PoolConn = s.Live.Active(), h.Pool.Live().Active()
 	h.Pool.Release(s)
 }
-
-// PeekHello reads the ClientHello at the start of a stream into c.Hello without
-// touching the stream. A stream without one has none: its sites' routes decide.
-func PeekHello(c *flow.Conn, timeout time.Duration) { _ = listener.PeekHello(c, timeout) }

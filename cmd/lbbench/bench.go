@@ -33,6 +33,10 @@ func bench(o options, out io.Writer) error {
 	if err := c.choose(); err != nil {
 		return err
 	}
+	if err := makeCertificates(dir); err != nil {
+		return err
+	}
+	c.setup.Certificates = dir
 	stop, err := c.startOrigin()
 	if err != nil {
 		return err
@@ -43,6 +47,7 @@ func bench(o options, out io.Writer) error {
 			continue
 		}
 		s := c.setup
+		s.Key = w.Key
 		if w.Log {
 			s.Log = c.logs
 		}
@@ -109,7 +114,11 @@ func (c *comparison) startOrigin() (stop func(), err error) {
 
 // work runs one row: all products are started, then take turns.
 func (c *comparison) work(w work, s setup) {
-	_, _ = fmt.Fprintf(c.out, "%-9s %s\n", w.Name, w.Doc)
+	_, _ = fmt.Fprintf(c.out, "%-10s %s\n", w.Name, w.Doc)
+	if w.Plan.Kind == "h2" && find("h2load") == "" {
+		_, _ = fmt.Fprintln(c.out, "SKIP: h2load:", errMissing)
+		return
+	}
 	var field []*running
 	defer func() {
 		for _, r := range field {
@@ -117,7 +126,7 @@ func (c *comparison) work(w work, s setup) {
 		}
 	}()
 	for _, p := range c.ready {
-		if w.TCP && !p.TCP {
+		if w.TCP && !p.TCP || w.H3 && !p.H3 {
 			continue
 		}
 		r, err := p.start(s)
@@ -129,7 +138,7 @@ func (c *comparison) work(w work, s setup) {
 		field = append(field, r)
 	}
 	rounds := c.Rounds
-	if w.Plan.Kind == "idle" {
+	if w.idle() {
 		rounds = 1 // memory of a process that has already held them says less
 	} else {
 		for _, r := range field { // warm up

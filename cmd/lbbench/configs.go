@@ -12,6 +12,17 @@ func loadstarConfig(s setup) string {
 	if s.Log > 0 {
 		log = fmt.Sprintf("log syslog udp://127.0.0.1:%d", s.Log)
 	}
+	https := ""
+	if s.Key != "" {
+		https = fmt.Sprintf(`
+https://%s:%d {
+	bind 127.0.0.1
+	log off
+	tls %s.crt %s.key
+	proxy web
+}
+`, tlsName, s.TLS, s.crt(), s.crt())
+	}
 	return fmt.Sprintf(`{
 	admin unix/%[1]s/admin.sock
 	maxconn 20000
@@ -35,7 +46,7 @@ pool web {
 pool streams {
 	server origin 127.0.0.1:%[5]d
 }
-`, s.Dir, s.HTTP, s.TCP, s.OriginH, s.OriginT, log)
+%[7]s`, s.Dir, s.HTTP, s.TCP, s.OriginH, s.OriginT, log, https)
 }
 
 func haproxyConfig(s setup) string {
@@ -43,6 +54,10 @@ func haproxyConfig(s setup) string {
 	if s.Log > 0 {
 		global = fmt.Sprintf("\tlog 127.0.0.1:%d local0 info\n", s.Log)
 		defaults = "\tlog global\n\toption httplog\n"
+	}
+	https := ""
+	if s.Key != "" {
+		https = fmt.Sprintf("\tbind 127.0.0.1:%d ssl crt %s.pem alpn h2,http/1.1\n", s.TLS, s.crt())
 	}
 	reuse := s.Reuse
 	if reuse == "" {
@@ -62,7 +77,7 @@ defaults
 %[6]s
 frontend web
 	bind 127.0.0.1:%[1]d
-	default_backend web
+%[8]s	default_backend web
 
 backend web
 	option forwardfor
@@ -74,7 +89,7 @@ listen streams
 	option splice-auto
 	bind 127.0.0.1:%[2]d
 	server origin 127.0.0.1:%[4]d
-`, s.HTTP, s.TCP, s.OriginH, s.OriginT, global, defaults, reuse)
+`, s.HTTP, s.TCP, s.OriginH, s.OriginT, global, defaults, reuse, https)
 }
 
 func nginxConfig(s setup) string {
@@ -89,6 +104,17 @@ stream {
 	}
 }
 `, s.TCP, s.OriginT)
+	}
+	https := ""
+	if s.Key != "" {
+		https = fmt.Sprintf(`		listen 127.0.0.1:%d ssl http2 backlog=4096;
+		server_name %s;
+		ssl_certificate %s.crt;
+		ssl_certificate_key %s.key;
+		ssl_protocols TLSv1.2 TLSv1.3;
+		ssl_session_cache shared:tls:10m;
+		http2_max_requests 1000000000;
+`, s.TLS, tlsName, s.crt(), s.crt())
 	}
 	log := "off"
 	if s.Log > 0 {
@@ -117,7 +143,7 @@ http {
 	}
 	server {
 		listen 127.0.0.1:%[4]d backlog=4096;
-		location / {
+%[7]s		location / {
 			proxy_pass http://web;
 			proxy_http_version 1.1;
 			proxy_set_header Connection "";
@@ -125,13 +151,27 @@ http {
 		}
 	}
 }
-%[6]s`, module, s.Dir, log, s.HTTP, s.OriginH, stream)
+%[6]s`, module, s.Dir, log, s.HTTP, s.OriginH, stream, https)
 }
 
 func caddyConfig(s setup) string {
 	log := ""
 	if s.Log > 0 {
 		log = fmt.Sprintf("\tlog {\n\t\toutput net udp/127.0.0.1:%d\n\t}\n", s.Log)
+	}
+	https := ""
+	if s.Key != "" {
+		https = fmt.Sprintf(`
+https://%s:%d {
+	bind 127.0.0.1
+	tls %s.crt %s.key
+	reverse_proxy 127.0.0.1:%d {
+		transport http {
+			keepalive_idle_conns_per_host 1024
+		}
+	}
+}
+`, tlsName, s.TLS, s.crt(), s.crt(), s.OriginH)
 	}
 	return fmt.Sprintf(`{
 	admin off
@@ -152,5 +192,5 @@ http://:%[1]d {
 		}
 	}
 }
-`, s.HTTP, s.OriginH, log)
+%[4]s`, s.HTTP, s.OriginH, log, https)
 }

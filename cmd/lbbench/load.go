@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +15,10 @@ import (
 
 // loadPlan is what the load generator is asked to do.
 type loadPlan struct {
-	Kind    string // get, post, close, idle, echo or bulk
+	Kind    string // get, post, close, idle, echo, bulk, tls-full, tls-resume, tls-get, tls-idle, h2 or h3
 	Port    int    // of the proxy, on the loopback address
 	Conns   int
+	Streams int           // at a time, a connection (h2, h3)
 	Size    int64         // of the answer, of the posted body, of a message, of a stream; bytes
 	Time    time.Duration // how long new work is started
 	Timeout time.Duration // for what is then still under way
@@ -33,9 +35,10 @@ type loadResult struct {
 }
 
 func (p *loadPlan) flags(fs *flag.FlagSet) {
-	fs.StringVar(&p.Kind, "kind", "get", "get, post, close, idle, echo or bulk")
+	fs.StringVar(&p.Kind, "kind", "get", "get, post, close, idle, echo, bulk, tls-full, tls-resume, tls-get, tls-idle, h2 or h3")
 	fs.IntVar(&p.Port, "port", 0, "port on 127.0.0.1")
 	fs.IntVar(&p.Conns, "conns", 1, "connections")
+	fs.IntVar(&p.Streams, "streams", 1, "streams at a time on a connection")
 	fs.Int64Var(&p.Size, "size", smallBody, "bytes of a body or message")
 	fs.DurationVar(&p.Time, "time", time.Second, "how long new work is started")
 	fs.DurationVar(&p.Timeout, "timeout", 10*time.Second, "for what is then under way")
@@ -44,6 +47,7 @@ func (p *loadPlan) flags(fs *flag.FlagSet) {
 func (p *loadPlan) args() []string {
 	return []string{
 		"load", "-kind", p.Kind, "-port", fmt.Sprint(p.Port), "-conns", fmt.Sprint(p.Conns),
+		"-streams", fmt.Sprint(p.Streams),
 		"-size", fmt.Sprint(p.Size), "-time", p.Time.String(), "-timeout", p.Timeout.String(),
 	}
 }
@@ -61,6 +65,12 @@ type load struct {
 
 // runLoad is the child process that makes load.
 func runLoad(plan loadPlan, stdin io.Reader, stdout io.Writer) error {
+	switch {
+	case plan.Kind == "h2":
+		return runH2Load(plan, stdout)
+	case plan.Kind == "h3" || strings.HasPrefix(plan.Kind, "tls-"):
+		return runCrowd(plan, stdin, stdout)
+	}
 	l, err := newLoop()
 	if err != nil {
 		return err

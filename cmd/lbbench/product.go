@@ -20,6 +20,8 @@ type product struct {
 	Version []string // arguments that print the version
 	// TCP tells that it can pass TCP through.
 	TCP bool
+	// H3 tells that it speaks HTTP/3; Debian's HAProxy and nginx are built without.
+	H3 bool
 	// config makes the configuration; args the arguments that run it in the foreground.
 	config func(setup) string
 	args   func(file string) []string
@@ -29,19 +31,25 @@ type product struct {
 
 // setup is what a configuration is made from.
 type setup struct {
-	Dir       string // for sockets, temporary files and pid files
-	HTTP, TCP int    // ports to listen on, 127.0.0.1
-	OriginH   int    // port of the HTTP origin
-	OriginT   int    // port of the TCP origin
-	Log       int    // UDP port of a syslog receiver; 0: logs are off
-	Reuse     string // HAProxy's http-reuse
+	Dir          string  // for sockets, temporary files and pid files
+	HTTP, TCP    int     // ports to listen on, 127.0.0.1
+	TLS          int     // port of the HTTPS site
+	Key          keyKind // of its certificate; "": there is no HTTPS site
+	Certificates string  // directory of the certificates
+	OriginH      int     // port of the HTTP origin
+	OriginT      int     // port of the TCP origin
+	Log          int     // UDP port of a syslog receiver; 0: logs are off
+	Reuse        string  // HAProxy's http-reuse
 }
+
+// crt is the base name of the certificate's files.
+func (s setup) crt() string { return filepath.Join(s.Certificates, string(s.Key)) }
 
 // products are the comparison, Loadstar first.
 func products(loadstar, caddy string) []*product {
 	return []*product{
 		{
-			Name: "loadstar", Program: loadstar, Version: []string{"version"}, TCP: true,
+			Name: "loadstar", Program: loadstar, Version: []string{"version"}, TCP: true, H3: true,
 			config: loadstarConfig, file: "Lbfile",
 			args: func(f string) []string { return []string{"run", "--config", f} },
 		},
@@ -56,7 +64,7 @@ func products(loadstar, caddy string) []*product {
 			args: func(f string) []string { return []string{"-c", f, "-p", filepath.Dir(f)} },
 		},
 		{
-			Name: "caddy", Program: caddy, Version: []string{"version"},
+			Name: "caddy", Program: caddy, Version: []string{"version"}, H3: true,
 			config: caddyConfig, file: "Caddyfile",
 			args: func(f string) []string { return []string{"run", "--config", f, "--adapter", "caddyfile"} },
 			env:  []string{"GOMAXPROCS=1"},
@@ -123,12 +131,12 @@ func (p *product) version() string {
 type running struct {
 	*product
 	*rig.Process
-	HTTPPort, TCPPort int
+	HTTPPort, TCPPort, TLSPort int
 }
 
 // start runs a product pinned to the first processor.
 func (p *product) start(s setup) (*running, error) {
-	ports, err := rig.Ports(2)
+	ports, err := rig.Ports(3)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +144,7 @@ func (p *product) start(s setup) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.HTTP, s.TCP = ports[0], ports[1]
+	s.HTTP, s.TCP, s.TLS = ports[0], ports[1], ports[2]
 	s.Dir = filepath.Join(s.Dir, p.Name)
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, err
@@ -159,5 +167,5 @@ func (p *product) start(s setup) (*running, error) {
 		_ = proc.Stop(time.Second)
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	return &running{p, proc, s.HTTP, s.TCP}, nil
+	return &running{p, proc, s.HTTP, s.TCP, s.TLS}, nil
 }

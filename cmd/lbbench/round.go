@@ -35,8 +35,11 @@ func (w *work) round(r *running, length time.Duration) (sample, error) {
 		plan.Timeout = 10 * time.Second
 	}
 	plan.Port = r.HTTPPort
-	if w.TCP {
+	switch {
+	case w.TCP:
 		plan.Port = r.TCPPort
+	case w.Key != "":
+		plan.Port = r.TLSPort
 	}
 	pids := tree(r.PID())
 	before, err := cpuOf(pids)
@@ -50,7 +53,7 @@ func (w *work) round(r *running, length time.Duration) (sample, error) {
 	var res loadResult
 	var grown int64
 	began := time.Now()
-	if plan.Kind == "idle" {
+	if w.idle() {
 		res, grown, err = holdIdle(plan, pids)
 		grown -= memory
 	} else {
@@ -67,7 +70,7 @@ func (w *work) round(r *running, length time.Duration) (sample, error) {
 	if res.Done == 0 {
 		return sample{}, fmt.Errorf("%w: %d errors, first: %s", errNothing, res.Errors, res.First)
 	}
-	if plan.Kind == "idle" {
+	if w.idle() {
 		memory = grown / int64(plan.Conns)
 	} else if memory, err = memoryOf(pids); err != nil {
 		return sample{}, err

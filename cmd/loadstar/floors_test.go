@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"dsl/config":               1,
 	"dsl/syntax":               1,
 	"listener/wire/http1":      1,
+	"listener/wire/http2":      1,
 	"listener/wire/proxyproto": 1,
 	"listener/flow/flowtest":   1, // the contract of a Responder
 
@@ -87,7 +88,7 @@ var confined = map[string][]string{
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport", "cmd/lbbench"}, // the bench's client
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
-	"golang.org/x/net":                    {"listener/http2", "modules/health"},
+	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport"},
 	"golang.org/x/crypto":                 {"modules/certs"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // Left reports whether the client has left, for who waits on its behalf.
@@ -28,9 +29,9 @@ func (s *stream) Inform(status int, h *flow.Header) error {
 		return err
 	}
 	s.sendHead(0, func(_ *stream, b []byte) []byte {
-		b = appendStatus(b, status)
+		b = h2.AppendStatus(b, status)
 		if h != nil {
-			b = appendFields(b, h, hop|1<<flow.FieldContentLength)
+			b = h2.AppendFields(b, h, h2.Hop|1<<flow.FieldContentLength)
 		}
 		return b
 	})
@@ -65,7 +66,7 @@ func (s *stream) Start() error {
 func finalHead(s *stream, b []byte) []byte {
 	r := &s.x.Resp
 	status, length := r.Status, r.ContentLength
-	skip := uint64(hop)
+	skip := uint64(h2.Hop)
 	switch {
 	case s.tunnels():
 		if length = -1; status == 101 {
@@ -77,14 +78,14 @@ func finalHead(s *stream, b []byte) []byte {
 		// a body.
 		length = -1
 	}
-	b = appendStatus(b, status)
+	b = h2.AppendStatus(b, status)
 	announced := length >= 0 && wire.Announces(&r.Header, length)
 	if !announced {
 		skip |= 1 << flow.FieldContentLength
 	}
-	b = appendFields(b, &r.Header, skip)
+	b = h2.AppendFields(b, &r.Header, skip)
 	if length >= 0 && !announced {
-		b = appendLength(b, length)
+		b = h2.AppendLength(b, length)
 	}
 	return b
 }
@@ -109,7 +110,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-var copyBuffers = sync.Pool{New: func() any { return new([maxFrame]byte) }}
+var copyBuffers = sync.Pool{New: func() any { return new([h2.MaxFrame]byte) }}
 
 // Relay copies n bytes of src, or all of them.
 func (s *stream) Relay(src io.Reader, n int64) (moved int64, err error) {
@@ -119,7 +120,7 @@ func (s *stream) Relay(src io.Reader, n int64) (moved int64, err error) {
 	if s.left >= 0 && n > s.left {
 		return 0, flow.ErrTooLong
 	}
-	buf := copyBuffers.Get().(*[maxFrame]byte)
+	buf := copyBuffers.Get().(*[h2.MaxFrame]byte)
 	defer copyBuffers.Put(buf)
 	for n < 0 || moved < n {
 		p := buf[:]
@@ -164,16 +165,16 @@ func (s *stream) Finish() error {
 	err := s.dead()
 	if err == nil {
 		if t := &s.x.Resp.Trailer; !s.nobody && hasTrailer(t) {
-			s.sendHead(flagEndStream, func(s *stream, b []byte) []byte { return appendTrailer(b, &s.x.Resp.Trailer) })
+			s.sendHead(h2.FlagEndStream, func(s *stream, b []byte) []byte { return appendTrailer(b, &s.x.Resp.Trailer) })
 			s.localEnd()
 		} else {
 			s.endStream()
 		}
 		switch {
 		case s.fault != nil && s.fault.StatusCode() == 400:
-			s.cut(codeProtocol)
+			s.cut(h2.CodeProtocol)
 		case !s.remoteEnded:
-			s.cut(codeNone)
+			s.cut(h2.CodeNone)
 		default:
 			c.budget.good.Add(1)
 		}
@@ -196,7 +197,7 @@ func hasTrailer(h *flow.Header) bool {
 func appendTrailer(b []byte, h *flow.Header) []byte {
 	for i := range h.Len() {
 		if id, name, value, ok := h.At(i); ok && !wire.NotTrailing(id) {
-			b = appendField(b, id, name, value)
+			b = h2.AppendField(b, id, name, value)
 		}
 	}
 	return b
@@ -208,9 +209,9 @@ func (s *stream) Abort(error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.dead() == nil {
-		e := codeInternal
+		e := h2.CodeInternal
 		if s.fault != nil {
-			e = codeProtocol
+			e = h2.CodeProtocol
 		}
 		s.cut(e)
 		c.flush()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // budget is what a client may spend on frames that make work and carry nothing:
@@ -47,6 +48,6 @@ func (c *conn) charge(n int64) bool {
 	if c.budget.spend(n) {
 		return true
 	}
-	c.abandon(codeCalm)
+	c.abandon(h2.CodeCalm)
 	return false
 }

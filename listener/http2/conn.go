@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // Server serves connections of HTTP/2; it is a flow.ConnServer. What it serves
@@ -24,7 +25,7 @@ const (
 	streamWindow = 64 << 10  // bytes of a request's body that wait
 	connWindow   = 256 << 10 // the same of all streams together
 	headBudget   = 256 << 10 // bytes of heads held by streams in progress
-	readBuffer   = 32 << 10  // holds a frame of maxFrame bytes
+	readBuffer   = 32 << 10  // holds a frame of h2.MaxFrame bytes
 	outLimit     = 64 << 10  // what is kept back or waits to be written
 )
 
@@ -94,7 +95,7 @@ var readBuffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 func (Server) ServeConn(fc *flow.Conn) {
 	now := flow.Now()
 	c := &conn{
-		fc: fc, limits: fc.Pin().Limits, idleSince: now, scanned: now, sendWindow: defaultWindow, initial: defaultWindow,
+		fc: fc, limits: fc.Pin().Limits, idleSince: now, scanned: now, sendWindow: h2.DefaultWindow, initial: h2.DefaultWindow,
 		recvWindow: connWindow, work: make(chan *stream, maxServed),
 	}
 	c.dec = hpack.NewDecoder(4096, c.emit)
@@ -125,13 +126,13 @@ func (Server) ServeConn(fc *flow.Conn) {
 func (c *conn) greet() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := appendFrame(c.out, 5*6, frameSettings, 0, 0)
-	b = appendSetting(b, settingStreams, maxStreams)
-	b = appendSetting(b, settingWindow, streamWindow)
-	b = appendSetting(b, settingFrame, maxFrame)
-	b = appendSetting(b, settingHeaders, uint32(c.limits.HeadBytes))
-	b = appendSetting(b, settingExtended, 1)
-	c.out = appendWindow(b, 0, connWindow-defaultWindow)
+	b := h2.AppendFrame(c.out, 5*6, h2.TypeSettings, 0, 0)
+	b = h2.AppendSetting(b, h2.SettingStreams, maxStreams)
+	b = h2.AppendSetting(b, h2.SettingWindow, streamWindow)
+	b = h2.AppendSetting(b, h2.SettingFrame, h2.MaxFrame)
+	b = h2.AppendSetting(b, h2.SettingHeaders, uint32(c.limits.HeadBytes))
+	b = h2.AppendSetting(b, h2.SettingExtended, 1)
+	c.out = h2.AppendWindow(b, 0, connWindow-h2.DefaultWindow)
 	c.flush()
 }
 
@@ -153,30 +154,30 @@ func (c *conn) advance() {
 func (c *conn) next() bool {
 	p := c.bytes()
 	if !c.greeted {
-		if n := min(len(p), len(preface)); string(p[:n]) != preface[:n] {
-			c.abandon(codeProtocol)
+		if n := min(len(p), len(h2.Preface)); string(p[:n]) != h2.Preface[:n] {
+			c.abandon(h2.CodeProtocol)
 			return false
-		} else if n < len(preface) {
+		} else if n < len(h2.Preface) {
 			return false
 		}
 		c.greeted = true
-		c.r += len(preface)
+		c.r += len(h2.Preface)
 		return true
 	}
-	if len(p) < frameHead {
+	if len(p) < h2.FrameHead {
 		return false
 	}
-	f := parseFrame(p)
-	if f.length > maxFrame {
-		c.abandon(codeFrameSize)
+	f := h2.ParseFrame(p)
+	if f.Length > h2.MaxFrame {
+		c.abandon(h2.CodeFrameSize)
 		return false
 	}
-	end := frameHead + int(f.length)
+	end := h2.FrameHead + int(f.Length)
 	if len(p) < end {
 		return false
 	}
 	c.r += end
-	c.frame(&f, p[frameHead:end:end])
+	c.frame(&f, p[h2.FrameHead:end:end])
 	return true
 }
 
@@ -212,7 +213,7 @@ func (c *conn) wait() {
 	into := c.small[:]
 	if c.buf != nil || c.w > 0 {
 		b := c.borrow()
-		if c.r > 0 && len(b)-c.w < frameHead+maxFrame {
+		if c.r > 0 && len(b)-c.w < h2.FrameHead+h2.MaxFrame {
 			c.w = copy(b[:], b[c.r:c.w])
 			c.r = 0
 		}
@@ -242,7 +243,7 @@ func (c *conn) arrived(n int) {
 // inData reports whether the frame being read is one of a body.
 func (c *conn) inData() bool {
 	p := c.bytes()
-	return c.greeted && !c.block.open && len(p) > 3 && p[3] == frameData
+	return c.greeted && !c.block.open && len(p) > 3 && p[3] == h2.TypeData
 }
 
 // due has reads end when there is something to look at.

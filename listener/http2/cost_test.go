@@ -10,6 +10,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // stub answers without allocating.
@@ -40,22 +41,22 @@ func newAsker(t testing.TB, h *host) *asker {
 
 func (a *asker) ask(t testing.TB) {
 	a.id += 2
-	b := append(appendFrame(a.buf[:0], len(a.head), frameHeaders, flagEndHeaders|flagEndStream, a.id), a.head...)
+	b := append(h2.AppendFrame(a.buf[:0], len(a.head), h2.TypeHeaders, h2.FlagEndHeaders|h2.FlagEndStream, a.id), a.head...)
 	if a.id%1000 == 1 { // the connection's window, for the bodies of 500 answers
-		b = appendWindow(b, 0, 500*len(hello))
+		b = h2.AppendWindow(b, 0, 500*len(hello))
 	}
 	if _, err := a.Write(b); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := io.ReadFull(a.Conn, a.buf[:frameHead]); err != nil {
+		if _, err := io.ReadFull(a.Conn, a.buf[:h2.FrameHead]); err != nil {
 			t.Fatal(err)
 		}
-		f := parseFrame(a.buf[:])
-		if _, err := io.ReadFull(a.Conn, a.buf[:f.length]); err != nil {
+		f := h2.ParseFrame(a.buf[:])
+		if _, err := io.ReadFull(a.Conn, a.buf[:f.Length]); err != nil {
 			t.Fatal(err)
 		}
-		if f.kind == frameData && f.id == a.id && f.has(flagEndStream) {
+		if f.Kind == h2.TypeData && f.ID == a.id && f.Has(h2.FlagEndStream) {
 			return
 		}
 	}

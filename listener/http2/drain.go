@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // look is done before each wait: goodbyes, and what waits for too long.
@@ -32,14 +33,14 @@ func (c *conn) look(now int64) {
 // farewell is the first of two steps (RFC 9113 §6.8): requests that are on their
 // way are still taken; the second one names the last.
 func (c *conn) farewell(now int64) {
-	last := uint32(maxWindow)
+	last := uint32(h2.MaxWindow)
 	if c.away > 0 {
 		last = c.lastID
 	}
 	c.away++
 	c.awayAt = now
 	c.mu.Lock()
-	c.out = appendGoAway(c.out, last, codeNone)
+	c.out = h2.AppendGoAway(c.out, last, h2.CodeNone)
 	c.kick()
 	c.mu.Unlock()
 }
@@ -51,7 +52,7 @@ func (c *conn) rest(now int64) {
 		c.farewell(now)
 	}
 	if c.partialAt > 0 && now-c.partialAt > c.partialLimit() {
-		c.abandon(codeNone)
+		c.abandon(h2.CodeNone)
 		return
 	}
 	c.mu.Lock()
@@ -84,7 +85,7 @@ func (c *conn) rest(now int64) {
 		c.mu.Unlock()
 	}
 	if now-c.idleSince >= c.patience() {
-		c.abandon(codeNone)
+		c.abandon(h2.CodeNone)
 	}
 }
 
@@ -97,12 +98,12 @@ func (c *conn) partialLimit() int64 {
 }
 
 // abandon ends the connection with an error, or without one.
-func (c *conn) abandon(e code) {
+func (c *conn) abandon(e h2.Code) {
 	if c.ended {
 		return
 	}
-	c.leave(appendGoAway(nil, c.lastID, e))
-	if e != codeNone {
+	c.leave(h2.AppendGoAway(nil, c.lastID, e))
+	if e != h2.CodeNone {
 		c.mu.Lock()
 		c.break_(&flow.Error{Side: flow.SideClient, Cause: "protocol error"})
 		c.mu.Unlock()

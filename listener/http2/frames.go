@@ -4,42 +4,43 @@ import (
 	"encoding/binary"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // frame takes in one frame. p dies with the next read.
-func (c *conn) frame(f *frame, p []byte) {
-	if c.block.open && (f.kind != frameContinuation || f.id != c.block.id) || !c.settled && (f.kind != frameSettings || f.has(flagAck)) {
-		c.abandon(codeProtocol)
+func (c *conn) frame(f *h2.Frame, p []byte) {
+	if c.block.open && (f.Kind != h2.TypeContinuation || f.ID != c.block.id) || !c.settled && (f.Kind != h2.TypeSettings || f.Has(h2.FlagAck)) {
+		c.abandon(h2.CodeProtocol)
 		return
 	}
-	switch f.kind {
-	case frameData:
+	switch f.Kind {
+	case h2.TypeData:
 		c.onData(f, p)
-	case frameHeaders:
+	case h2.TypeHeaders:
 		c.onHeaders(f, p)
-	case framePriority:
+	case h2.TypePriority:
 		c.onPriority(f, p)
-	case frameReset:
+	case h2.TypeReset:
 		c.onReset(f, p)
-	case frameSettings:
+	case h2.TypeSettings:
 		c.onSettings(f, p)
-	case framePing:
+	case h2.TypePing:
 		c.onPing(f, p)
-	case frameGoAway:
+	case h2.TypeGoAway:
 		// What the client says there matters to requests of ours only.
 		switch {
-		case f.id != 0:
-			c.abandon(codeProtocol)
+		case f.ID != 0:
+			c.abandon(h2.CodeProtocol)
 		case len(p) < 8:
-			c.abandon(codeFrameSize)
+			c.abandon(h2.CodeFrameSize)
 		default:
 			c.charge(costFrame)
 		}
-	case frameWindow:
+	case h2.TypeWindow:
 		c.onWindow(f, p)
-	case framePush:
-		c.abandon(codeProtocol)
-	case frameContinuation:
+	case h2.TypePush:
+		c.abandon(h2.CodeProtocol)
+	case h2.TypeContinuation:
 		c.onContinuation(f, p)
 	default: // RFC 9113 §4.1: unknown types are ignored
 		c.charge(costFrame)
@@ -47,7 +48,7 @@ func (c *conn) frame(f *frame, p []byte) {
 }
 
 // streamError resets a stream, open or not.
-func (c *conn) streamError(id uint32, e code) {
+func (c *conn) streamError(id uint32, e h2.Code) {
 	if !c.charge(costMalformed) {
 		return
 	}
@@ -55,7 +56,7 @@ func (c *conn) streamError(id uint32, e code) {
 	defer c.mu.Unlock()
 	s := c.find(id)
 	if s == nil {
-		c.out = appendReset(c.out, id, e)
+		c.out = h2.AppendReset(c.out, id, e)
 		c.closed.add(id, true)
 		return
 	}
@@ -68,29 +69,29 @@ func malformed(cause string) *flow.Error {
 }
 
 // onData hands a stretch of a body to its stream (RFC 9113 §6.1).
-func (c *conn) onData(f *frame, p []byte) {
-	data, ok := unpad(f, p)
-	if f.id == 0 || !ok || f.id > c.lastID {
-		c.abandon(codeProtocol)
+func (c *conn) onData(f *h2.Frame, p []byte) {
+	data, ok := h2.Unpad(f, p)
+	if f.ID == 0 || !ok || f.ID > c.lastID {
+		c.abandon(h2.CodeProtocol)
 		return
 	}
 	c.mu.Lock()
-	size := int(f.length)
+	size := int(f.Length)
 	if c.recvWindow -= size; c.recvWindow < 0 {
 		c.mu.Unlock()
-		c.abandon(codeFlow)
+		c.abandon(h2.CodeFlow)
 		return
 	}
-	s := c.find(f.id)
+	s := c.find(f.ID)
 	if s == nil || s.remoteEnded {
 		c.credit(size)
-		_, ours := c.closed.has(f.id)
+		_, ours := c.closed.has(f.ID)
 		if s != nil && s.fault != nil { // it is refused already
 			s, ours = nil, true
 		}
 		c.mu.Unlock()
 		if s != nil || !ours { // what was on its way when we reset it is no fault
-			c.streamError(f.id, codeClosed)
+			c.streamError(f.ID, h2.CodeClosed)
 		} else if size == 0 {
 			c.charge(costFrame)
 		}
@@ -98,8 +99,8 @@ func (c *conn) onData(f *frame, p []byte) {
 	}
 	e, waste := s.take(f, data)
 	c.mu.Unlock()
-	if e != codeNone {
-		c.streamError(f.id, e)
+	if e != h2.CodeNone {
+		c.streamError(f.ID, e)
 	} else if waste {
 		c.charge(costFrame)
 	}
@@ -107,20 +108,20 @@ func (c *conn) onData(f *frame, p []byte) {
 
 // take appends data to what waits to be read; c.mu is held. waste tells that
 // the frame carried next to nothing.
-func (s *stream) take(f *frame, data []byte) (e code, waste bool) {
+func (s *stream) take(f *h2.Frame, data []byte) (e h2.Code, waste bool) {
 	c := s.c
-	s.received += int64(f.length) + frameHead
-	if s.recvWindow -= int(f.length); s.recvWindow < 0 {
-		c.credit(int(f.length))
-		return codeFlow, false
+	s.received += int64(f.Length) + h2.FrameHead
+	if s.recvWindow -= int(f.Length); s.recvWindow < 0 {
+		c.credit(int(f.Length))
+		return h2.CodeFlow, false
 	}
 	s.got += int64(len(data))
-	end := f.has(flagEndStream)
+	end := f.Has(h2.FlagEndStream)
 	if s.length >= 0 && (s.got > s.length || end && s.got != s.length) {
-		c.credit(int(f.length))
+		c.credit(int(f.Length))
 		return s.mislaid(), false
 	}
-	s.credit(int(f.length) - len(data)) // padding is consumed at once
+	s.credit(int(f.Length) - len(data)) // padding is consumed at once
 	if s.bodyClosed {
 		s.credit(len(data))
 	} else {
@@ -131,7 +132,7 @@ func (s *stream) take(f *frame, data []byte) (e code, waste bool) {
 	} else if len(data) > 0 {
 		s.cond.Broadcast()
 	}
-	return codeNone, !end && len(data) == 0
+	return h2.CodeNone, !end && len(data) == 0
 }
 
 // append grows in steps: a client that sends little must not cost much.
@@ -150,36 +151,36 @@ func (s *stream) append(data []byte) {
 
 // mislaid is a body that differs from its content-length (RFC 9113 §8.1.1). One
 // that nobody has begun to serve is refused instead.
-func (s *stream) mislaid() code {
+func (s *stream) mislaid() h2.Code {
 	if s.served {
-		return codeProtocol
+		return h2.CodeProtocol
 	}
 	s.fault = malformed("body differs from its content-length")
 	s.remoteEnd()
-	return codeNone
+	return h2.CodeNone
 }
 
 // onPriority takes in what RFC 9113 §5.3.2 has deprecated.
-func (c *conn) onPriority(f *frame, p []byte) {
+func (c *conn) onPriority(f *h2.Frame, p []byte) {
 	switch {
-	case f.id == 0:
-		c.abandon(codeProtocol)
+	case f.ID == 0:
+		c.abandon(h2.CodeProtocol)
 	case len(p) != 5:
-		c.streamError(f.id, codeFrameSize)
-	case binary.BigEndian.Uint32(p)&maxWindow == f.id:
-		c.streamError(f.id, codeProtocol)
+		c.streamError(f.ID, h2.CodeFrameSize)
+	case binary.BigEndian.Uint32(p)&h2.MaxWindow == f.ID:
+		c.streamError(f.ID, h2.CodeProtocol)
 	default:
 		c.charge(costFrame)
 	}
 }
 
-func (c *conn) onReset(f *frame, p []byte) {
+func (c *conn) onReset(f *h2.Frame, p []byte) {
 	switch {
-	case f.id == 0 || f.id > c.lastID:
-		c.abandon(codeProtocol)
+	case f.ID == 0 || f.ID > c.lastID:
+		c.abandon(h2.CodeProtocol)
 		return
 	case len(p) != 4:
-		c.abandon(codeFrameSize)
+		c.abandon(h2.CodeFrameSize)
 		return
 	}
 	if !c.charge(costReset) {
@@ -187,130 +188,130 @@ func (c *conn) onReset(f *frame, p []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.find(f.id); s != nil {
+	if s := c.find(f.ID); s != nil {
 		s.reset = true
-		s.received += frameHead + 4
+		s.received += h2.FrameHead + 4
 		c.remove(s, false)
 	}
 }
 
-func (c *conn) onPing(f *frame, p []byte) {
+func (c *conn) onPing(f *h2.Frame, p []byte) {
 	switch {
-	case f.id != 0:
-		c.abandon(codeProtocol)
+	case f.ID != 0:
+		c.abandon(h2.CodeProtocol)
 	case len(p) != 8:
-		c.abandon(codeFrameSize)
-	case c.charge(costFrame) && !f.has(flagAck):
+		c.abandon(h2.CodeFrameSize)
+	case c.charge(costFrame) && !f.Has(h2.FlagAck):
 		c.mu.Lock()
-		c.out = append(appendFrame(c.out, 8, framePing, flagAck, 0), p...)
+		c.out = append(h2.AppendFrame(c.out, 8, h2.TypePing, h2.FlagAck, 0), p...)
 		c.mu.Unlock()
 	}
 }
 
-func (c *conn) onWindow(f *frame, p []byte) {
+func (c *conn) onWindow(f *h2.Frame, p []byte) {
 	if len(p) != 4 {
-		c.abandon(codeFrameSize)
+		c.abandon(h2.CodeFrameSize)
 		return
 	}
-	n := int64(binary.BigEndian.Uint32(p) & maxWindow)
-	if f.id > c.lastID || n == 0 && f.id == 0 {
-		c.abandon(codeProtocol)
+	n := int64(binary.BigEndian.Uint32(p) & h2.MaxWindow)
+	if f.ID > c.lastID || n == 0 && f.ID == 0 {
+		c.abandon(h2.CodeProtocol)
 		return
 	}
 	if !c.charge(costFrame) {
 		return
 	}
 	if n == 0 {
-		c.streamError(f.id, codeProtocol)
+		c.streamError(f.ID, h2.CodeProtocol)
 		return
 	}
 	c.mu.Lock()
-	if f.id == 0 {
+	if f.ID == 0 {
 		c.sendWindow += n
-		over := c.sendWindow > maxWindow
+		over := c.sendWindow > h2.MaxWindow
 		c.unblock()
 		c.mu.Unlock()
 		if over {
-			c.abandon(codeFlow)
+			c.abandon(h2.CodeFlow)
 		}
 		return
 	}
-	s := c.find(f.id)
+	s := c.find(f.ID)
 	if s == nil {
 		c.mu.Unlock()
 		return
 	}
 	s.window += n
-	over := s.window > maxWindow
+	over := s.window > h2.MaxWindow
 	s.cond.Broadcast()
 	c.mu.Unlock()
 	if over {
-		c.streamError(f.id, codeFlow)
+		c.streamError(f.ID, h2.CodeFlow)
 	}
 }
 
-func (c *conn) onSettings(f *frame, p []byte) {
-	ack := f.has(flagAck)
+func (c *conn) onSettings(f *h2.Frame, p []byte) {
+	ack := f.Has(h2.FlagAck)
 	switch {
-	case f.id != 0:
-		c.abandon(codeProtocol)
+	case f.ID != 0:
+		c.abandon(h2.CodeProtocol)
 		return
 	case ack && len(p) > 0 || len(p)%6 != 0:
-		c.abandon(codeFrameSize)
+		c.abandon(h2.CodeFrameSize)
 		return
 	}
 	c.settled = true
 	if !c.charge(costFrame*int64(1+len(p)/6)) || ack {
 		return
 	}
-	e := codeNone
+	e := h2.CodeNone
 	c.mu.Lock()
-	for ; len(p) > 0 && e == codeNone; p = p[6:] {
+	for ; len(p) > 0 && e == h2.CodeNone; p = p[6:] {
 		e = c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:]))
 	}
-	c.out = appendFrame(c.out, 0, frameSettings, flagAck, 0)
+	c.out = h2.AppendFrame(c.out, 0, h2.TypeSettings, h2.FlagAck, 0)
 	c.unblock()
 	c.mu.Unlock()
-	if e != codeNone {
+	if e != h2.CodeNone {
 		c.abandon(e)
 	}
 }
 
 // setting takes in one setting (RFC 9113 §6.5.2); c.mu is held.
-func (c *conn) setting(id uint16, v uint32) code {
+func (c *conn) setting(id uint16, v uint32) h2.Code {
 	switch id {
-	case settingPush:
+	case h2.SettingPush:
 		if v > 1 {
-			return codeProtocol
+			return h2.CodeProtocol
 		}
-	case settingFrame:
-		if v < maxFrame || v >= 1<<24 {
-			return codeProtocol
+	case h2.SettingFrame:
+		if v < h2.MaxFrame || v >= 1<<24 {
+			return h2.CodeProtocol
 		}
-	case settingWindow:
-		if v > maxWindow {
-			return codeFlow
+	case h2.SettingWindow:
+		if v > h2.MaxWindow {
+			return h2.CodeFlow
 		}
 		change := int64(v) - c.initial
 		c.initial = int64(v)
 		for _, s := range c.open {
-			if s.window += change; s.window > maxWindow {
-				return codeFlow
+			if s.window += change; s.window > h2.MaxWindow {
+				return h2.CodeFlow
 			}
 			s.cond.Broadcast()
 		}
-	case settingExtended:
+	case h2.SettingExtended:
 		if v > 1 {
-			return codeProtocol
+			return h2.CodeProtocol
 		}
 	}
-	return codeNone
+	return h2.CodeNone
 }
 
 // credit gives n bytes of the connection's window back; c.mu is held.
 func (c *conn) credit(n int) {
 	if c.owed += n; c.owed >= connWindow/4 {
-		c.out = appendWindow(c.out, 0, c.owed)
+		c.out = h2.AppendWindow(c.out, 0, c.owed)
 		c.recvWindow += c.owed
 		c.owed = 0
 	}
@@ -323,7 +324,7 @@ func (s *stream) credit(n int) {
 	}
 	s.c.credit(n)
 	if s.owed += n; s.owed >= streamWindow/2 && !s.remoteEnded && !s.gone {
-		s.c.out = appendWindow(s.c.out, s.id, s.owed)
+		s.c.out = h2.AppendWindow(s.c.out, s.id, s.owed)
 		s.recvWindow += s.owed
 		s.owed = 0
 	}

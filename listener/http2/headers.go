@@ -7,6 +7,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // block is a head, or a trailer section, of which the frames are coming in.
@@ -25,20 +26,20 @@ type block struct {
 // Bounds of what a head may cost before it is decoded.
 const maxContinuations = 32
 
-func (c *conn) onHeaders(f *frame, p []byte) {
-	p, ok := unpad(f, p)
-	if f.id == 0 || f.id&1 == 0 || !ok {
-		c.abandon(codeProtocol)
+func (c *conn) onHeaders(f *h2.Frame, p []byte) {
+	p, ok := h2.Unpad(f, p)
+	if f.ID == 0 || f.ID&1 == 0 || !ok {
+		c.abandon(h2.CodeProtocol)
 		return
 	}
 	b := &c.block
-	*b = block{open: true, id: f.id, end: f.has(flagEndStream)}
-	if f.has(flagPriority) {
+	*b = block{open: true, id: f.ID, end: f.Has(h2.FlagEndStream)}
+	if f.Has(h2.FlagPriority) {
 		if len(p) < 5 {
-			c.abandon(codeFrameSize)
+			c.abandon(h2.CodeFrameSize)
 			return
 		}
-		b.self = binary.BigEndian.Uint32(p)&maxWindow == f.id
+		b.self = binary.BigEndian.Uint32(p)&h2.MaxWindow == f.ID
 		p = p[5:]
 	}
 	if !c.admit(b) {
@@ -53,7 +54,7 @@ func (c *conn) admit(b *block) bool {
 	defer c.mu.Unlock()
 	if s := c.find(b.id); s != nil {
 		if s.remoteEnded {
-			c.later(codeClosed)
+			c.later(h2.CodeClosed)
 			return false
 		}
 		b.trailer = true
@@ -65,10 +66,10 @@ func (c *conn) admit(b *block) bool {
 		switch {
 		case ours: // trailers that were on their way
 		case closed:
-			c.later(codeClosed)
+			c.later(h2.CodeClosed)
 			return false
 		default:
-			c.later(codeProtocol)
+			c.later(h2.CodeProtocol)
 			return false
 		}
 		return true
@@ -79,7 +80,7 @@ func (c *conn) admit(b *block) bool {
 		return true
 	}
 	if c.running == 0 && !c.fc.Busy() { // a drain was faster
-		c.later(codeNone)
+		c.later(h2.CodeNone)
 		return false
 	}
 	s := c.newStream(b.id)
@@ -91,40 +92,40 @@ func (c *conn) admit(b *block) bool {
 }
 
 // later is abandon for who holds c.mu.
-func (c *conn) later(e code) {
+func (c *conn) later(e h2.Code) {
 	c.mu.Unlock()
 	c.abandon(e)
 	c.mu.Lock()
 }
 
-func (c *conn) onContinuation(f *frame, p []byte) {
+func (c *conn) onContinuation(f *h2.Frame, p []byte) {
 	if !c.block.open {
-		c.abandon(codeProtocol)
+		c.abandon(h2.CodeProtocol)
 		return
 	}
 	c.fragment(f, p)
 }
 
 // fragment decodes a piece of a head block.
-func (c *conn) fragment(f *frame, p []byte) {
+func (c *conn) fragment(f *h2.Frame, p []byte) {
 	b := &c.block
-	b.encoded += len(p) + frameHead
-	if b.frames++; b.frames > maxContinuations || b.encoded > 2*c.limits.HeadBytes+maxFrame {
-		c.abandon(codeCalm)
+	b.encoded += len(p) + h2.FrameHead
+	if b.frames++; b.frames > maxContinuations || b.encoded > 2*c.limits.HeadBytes+h2.MaxFrame {
+		c.abandon(h2.CodeCalm)
 		return
 	}
 	h := c.target()
 	c.dec.SetEmitEnabled(h != nil && h.err == nil)
 	if _, err := c.dec.Write(p); err != nil {
-		c.abandon(codeCompression)
+		c.abandon(h2.CodeCompression)
 		return
 	}
-	if !f.has(flagEndHeaders) {
+	if !f.Has(h2.FlagEndHeaders) {
 		return
 	}
 	b.open = false
 	if c.dec.Close() != nil {
-		c.abandon(codeCompression)
+		c.abandon(h2.CodeCompression)
 		return
 	}
 	c.complete()
@@ -163,7 +164,7 @@ func (c *conn) complete() {
 		c.completeTrailer(b)
 	case b.refuse && c.charge(costReset):
 		c.mu.Lock()
-		c.out = appendReset(c.out, b.id, codeRefused)
+		c.out = h2.AppendReset(c.out, b.id, h2.CodeRefused)
 		c.closed.add(b.id, true)
 		c.mu.Unlock()
 	case !b.refuse:
@@ -197,7 +198,7 @@ func (c *conn) completeTrailer(b *block) {
 	if bad || s.length >= 0 && s.got != s.length {
 		e := s.mislaid()
 		c.mu.Unlock()
-		if e != codeNone {
+		if e != h2.CodeNone {
 			c.streamError(b.id, e)
 		}
 		return
@@ -277,7 +278,7 @@ func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 	h.arena = append(append(h.arena, f.Name...), f.Value...)
 	name, value := h.arena[at:at+len(f.Name)], h.arena[at+len(f.Name):]
 	v := span{at + len(name), len(value)}
-	if !wire.CleanValue(value) || blank(value) {
+	if !wire.CleanValue(value) || h2.Blank(value) {
 		h.bad("forbidden byte in a field value")
 		return
 	}
@@ -286,7 +287,7 @@ func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 		return
 	}
 	h.regular = true
-	if !wire.IsToken(name) || upper(name) || len(name) > 1<<15 {
+	if !wire.IsToken(name) || !h2.LowerName(name) {
 		h.bad("malformed field name")
 		return
 	}
@@ -294,7 +295,7 @@ func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 	if !h.note(id, v) || h.err != nil {
 		return
 	}
-	if hasUnderscore(name) && wire.Aliased(name) {
+	if h2.Underscored(name) && wire.Aliased(name) {
 		return
 	}
 	h.fields.AddSpan(id, at, len(name), v.at, v.n)
@@ -347,31 +348,9 @@ func (h *head) note(id flow.ID, v span) bool {
 	case flow.FieldExpect:
 		h.expect = v
 	default:
-		if in(hop, id) { // RFC 9113 §8.2.2
+		if h2.In(h2.Hop, id) { // RFC 9113 §8.2.2
 			h.bad("connection-specific field")
 		}
 	}
 	return true
-}
-
-func blank(v []byte) bool {
-	return len(v) > 0 && (v[0] == ' ' || v[0] == '\t' || v[len(v)-1] == ' ' || v[len(v)-1] == '\t')
-}
-
-func upper(b []byte) bool {
-	for _, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			return true
-		}
-	}
-	return false
-}
-
-func hasUnderscore(b []byte) bool {
-	for _, c := range b {
-		if c == '_' {
-			return true
-		}
-	}
-	return false
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 func newEncoder(c *raw) *hpack.Encoder { return hpack.NewEncoder(&c.buf) }
@@ -36,12 +37,12 @@ func piped(limits flow.Limits, s flow.Server, send string) error {
 func FuzzFrames(f *testing.F) {
 	var c raw
 	c.enc = newEncoder(&c)
-	head := preface + frameBytes(frameSettings, 0, 0, "")
+	head := h2.Preface + frameBytes(h2.TypeSettings, 0, 0, "")
 	block := string(c.block(post("/", "content-length", "5")...))
 	f.Add([]byte(""))
-	f.Add([]byte(frameBytes(frameHeaders, flagEndHeaders, 1, block) + frameBytes(frameData, flagEndStream, 1, "12345")))
-	f.Add([]byte(frameBytes(frameHeaders, 0, 1, block[:5]) + frameBytes(frameContinuation, flagEndHeaders, 1, block[5:])))
-	f.Add([]byte(frameBytes(frameWindow, 0, 0, "\x00\x00\x00\x01") + frameBytes(frameReset, 0, 1, "\x00\x00\x00\x08")))
+	f.Add([]byte(frameBytes(h2.TypeHeaders, h2.FlagEndHeaders, 1, block) + frameBytes(h2.TypeData, h2.FlagEndStream, 1, "12345")))
+	f.Add([]byte(frameBytes(h2.TypeHeaders, 0, 1, block[:5]) + frameBytes(h2.TypeContinuation, h2.FlagEndHeaders, 1, block[5:])))
+	f.Add([]byte(frameBytes(h2.TypeWindow, 0, 0, "\x00\x00\x00\x01") + frameBytes(h2.TypeReset, 0, 1, "\x00\x00\x00\x08")))
 	f.Fuzz(func(_ *testing.T, p []byte) {
 		limits := testLimits
 		limits.Header, limits.Idle, limits.Stall = 10*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond

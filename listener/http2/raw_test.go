@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // raw is a client that sends any frames.
@@ -36,7 +38,7 @@ func (h *host) dialRaw(t testing.TB) *raw {
 	c := &raw{Conn: nc, Framer: http2.NewFramer(nc, nc), t: t, dec: hpack.NewDecoder(4096, nil)}
 	c.enc = hpack.NewEncoder(&c.buf)
 	c.AllowIllegalWrites = true
-	_, _ = io.WriteString(nc, preface)
+	_, _ = io.WriteString(nc, h2.Preface)
 	_ = c.WriteSettings()
 	return c
 }
@@ -155,7 +157,7 @@ func (c *raw) away() (e http2.ErrCode, ok bool) {
 
 // frames is a flood's unit: raw bytes of a frame.
 func frameBytes(kind, flags byte, id uint32, payload string) string {
-	return string(append(appendFrame(nil, len(payload), kind, flags, id), payload...))
+	return string(append(h2.AppendFrame(nil, len(payload), kind, flags, id), payload...))
 }
 
 // Each flood makes the connection end with ENHANCE_YOUR_CALM, soon.
@@ -165,28 +167,28 @@ func TestFloods(t *testing.T) {
 	_ = enc
 	window := string(binary.BigEndian.AppendUint32(nil, 1))
 	floods := map[string]func(c *raw, i int) string{
-		"ping":       func(*raw, int) string { return frameBytes(framePing, 0, 0, "12345678") },
-		"settings":   func(*raw, int) string { return frameBytes(frameSettings, 0, 0, "") },
+		"ping":       func(*raw, int) string { return frameBytes(h2.TypePing, 0, 0, "12345678") },
+		"settings":   func(*raw, int) string { return frameBytes(h2.TypeSettings, 0, 0, "") },
 		"unknown":    func(*raw, int) string { return frameBytes(0x77, 0, 0, "") },
-		"priority":   func(*raw, int) string { return frameBytes(framePriority, 0, 1, "\x00\x00\x00\x03\x01") },
-		"window":     func(*raw, int) string { return frameBytes(frameWindow, 0, 0, window) },
-		"empty data": func(*raw, int) string { return frameBytes(frameData, 0, 1, "") },
+		"priority":   func(*raw, int) string { return frameBytes(h2.TypePriority, 0, 1, "\x00\x00\x00\x03\x01") },
+		"window":     func(*raw, int) string { return frameBytes(h2.TypeWindow, 0, 0, window) },
+		"empty data": func(*raw, int) string { return frameBytes(h2.TypeData, 0, 1, "") },
 		"rapid reset": func(c *raw, i int) string {
 			id := uint32(2*i + 3)
-			return frameBytes(frameHeaders, flagEndStream|flagEndHeaders, id, string(c.block(get("/")...))) + frameBytes(frameReset, 0, id, "\x00\x00\x00\x08")
+			return frameBytes(h2.TypeHeaders, h2.FlagEndStream|h2.FlagEndHeaders, id, string(c.block(get("/")...))) + frameBytes(h2.TypeReset, 0, id, "\x00\x00\x00\x08")
 		},
 		"made you reset": func(c *raw, i int) string {
 			id := uint32(2*i + 3)
-			return frameBytes(frameHeaders, flagEndHeaders, id, string(c.block(post("/")...))) + frameBytes(frameWindow, 0, id, "\x00\x00\x00\x00")
+			return frameBytes(h2.TypeHeaders, h2.FlagEndHeaders, id, string(c.block(post("/")...))) + frameBytes(h2.TypeWindow, 0, id, "\x00\x00\x00\x00")
 		},
 		"malformed": func(c *raw, i int) string {
-			return frameBytes(frameHeaders, flagEndHeaders|flagEndStream, uint32(2*i+3), string(c.block("bad", "x"))) + frameBytes(frameReset, 0, uint32(2*i+3), "\x00\x00\x00\x08")
+			return frameBytes(h2.TypeHeaders, h2.FlagEndHeaders|h2.FlagEndStream, uint32(2*i+3), string(c.block("bad", "x"))) + frameBytes(h2.TypeReset, 0, uint32(2*i+3), "\x00\x00\x00\x08")
 		},
 		"continuation": func(c *raw, i int) string {
 			if i == 0 {
-				return frameBytes(frameHeaders, flagEndStream, 3, "")
+				return frameBytes(h2.TypeHeaders, h2.FlagEndStream, 3, "")
 			}
-			return frameBytes(frameContinuation, 0, 3, "")
+			return frameBytes(h2.TypeContinuation, 0, 3, "")
 		},
 	}
 	for name, unit := range floods {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // paths answers with the path, and with the body if there is one.
@@ -147,7 +148,7 @@ func TestSlowClientHoldsBack(t *testing.T) {
 	c := h.dialRaw(t)
 	c.open(1, true, get("/")...)
 	total := 0
-	for total < defaultWindow { // all that the window allows comes
+	for total < h2.DefaultWindow { // all that the window allows comes
 		f, err := c.ReadFrame()
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +171,7 @@ func TestSlowClientHoldsBack(t *testing.T) {
 			t.Fatalf("%d bytes beyond the window", len(d.Data()))
 		}
 	}
-	if total != defaultWindow || len(wrote) > 4 {
+	if total != h2.DefaultWindow || len(wrote) > 4 {
 		t.Errorf("%d bytes, %d writes taken", total, len(wrote))
 	}
 	_ = c.WriteRSTStream(1, http2.ErrCodeCancel)
@@ -211,7 +212,7 @@ func TestDrain(t *testing.T) {
 		}
 		c.take(f, 1, g)
 	}
-	if len(last) != 2 || last[0] != maxWindow || last[1] != 1 || g.body != "whole" {
+	if len(last) != 2 || last[0] != h2.MaxWindow || last[1] != 1 || g.body != "whole" {
 		t.Errorf("GOAWAY of %v, %+v", last, g)
 	}
 }
@@ -220,7 +221,7 @@ func TestDrain(t *testing.T) {
 // body stands still.
 func TestTimeouts(t *testing.T) {
 	limits := flow.Limits{HeadBytes: 32 << 10, Fields: 100, Header: 100 * time.Millisecond, Idle: 200 * time.Millisecond, Stall: 300 * time.Millisecond}
-	greeting := preface + frameBytes(frameSettings, 0, 0, "")
+	greeting := h2.Preface + frameBytes(h2.TypeSettings, 0, 0, "")
 	var enc raw
 	enc.enc = newEncoder(&enc)
 	head := string(enc.block(post("/")...))
@@ -235,11 +236,11 @@ func TestTimeouts(t *testing.T) {
 		after      time.Duration
 	}{
 		{"silence", "", limits.Header},
-		{"half a preface", preface[:10], limits.Header},
+		{"half a h2.Preface", h2.Preface[:10], limits.Header},
 		{"idle", greeting, limits.Idle},
-		{"half a head", greeting + frameBytes(frameHeaders, 0, 1, "\x82"), limits.Header},
+		{"half a head", greeting + frameBytes(h2.TypeHeaders, 0, 1, "\x82"), limits.Header},
 		{"half a frame", greeting + "\x00\x00\x08\x06", limits.Header},
-		{"half a body", greeting + frameBytes(frameHeaders, flagEndHeaders, 1, head), limits.Stall},
+		{"half a body", greeting + frameBytes(h2.TypeHeaders, h2.FlagEndHeaders, 1, head), limits.Stall},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -315,7 +316,7 @@ func TestDrainOfIdle(t *testing.T) {
 		defer close(done)
 		Server{}.ServeConn(fc)
 	}()
-	go func() { _, _ = io.WriteString(client, preface+frameBytes(frameSettings, 0, 0, "")) }()
+	go func() { _, _ = io.WriteString(client, h2.Preface+frameBytes(h2.TypeSettings, 0, 0, "")) }()
 	var last []uint32
 	for fr := http2.NewFramer(client, client); ; {
 		f, err := fr.ReadFrame()
@@ -336,7 +337,7 @@ func TestDrainOfIdle(t *testing.T) {
 		}
 	}
 	<-done
-	if len(last) != 2 || last[0] != maxWindow || last[1] != 0 {
+	if len(last) != 2 || last[0] != h2.MaxWindow || last[1] != 0 {
 		t.Errorf("GOAWAY of %v", last)
 	}
 }
@@ -362,7 +363,7 @@ func TestClientResets(t *testing.T) {
 	for i, path := range []string{"/up", "/down"} {
 		c := h.dialRaw(t)
 		c.open(1, i > 0, post(path)...)
-		for n := 0; i > 0 && n < defaultWindow; {
+		for n := 0; i > 0 && n < h2.DefaultWindow; {
 			f, err := c.ReadFrame()
 			if err != nil {
 				t.Fatal(err)

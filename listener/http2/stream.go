@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // stream is one stream and its exchange. It comes from a pool and keeps its
@@ -141,13 +142,13 @@ func (s *stream) remoteEnd() {
 }
 
 // cut resets the stream; c.mu is held.
-func (s *stream) cut(e code) {
+func (s *stream) cut(e h2.Code) {
 	if s.reset {
 		return
 	}
 	s.reset = true
-	s.c.out = appendReset(s.c.out, s.id, e)
-	s.sent += frameHead + 4
+	s.c.out = h2.AppendReset(s.c.out, s.id, e)
+	s.sent += h2.FrameHead + 4
 	s.c.remove(s, true)
 }
 

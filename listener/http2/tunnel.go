@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // upgrade makes an extended CONNECT the request that HTTP/1 has for it: GET with
@@ -81,9 +82,9 @@ func (s *stream) switched() error {
 	c := s.c
 	c.mu.Lock()
 	if s.dead() == nil {
-		s.sendHead(flagEndStream, func(_ *stream, b []byte) []byte { return appendStatus(b, 502) })
+		s.sendHead(h2.FlagEndStream, func(_ *stream, b []byte) []byte { return h2.AppendStatus(b, 502) })
 		s.localEnd()
-		s.cut(codeNone)
+		s.cut(h2.CodeNone)
 		c.flush()
 	}
 	c.mu.Unlock()
@@ -164,7 +165,7 @@ func (d *duplex) Close() error {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	if s.dead() == nil && !s.gone {
-		s.cut(codeCancel)
+		s.cut(h2.CodeCancel)
 		s.c.flush()
 	}
 	return nil

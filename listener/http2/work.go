@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // dispatch has what came with the last read served.
@@ -117,7 +118,7 @@ func (c *conn) end(s *stream, good bool) {
 	s.fc.Unpin()
 	c.mu.Lock()
 	if s.dead() == nil && !s.gone {
-		s.cut(codeNone)
+		s.cut(h2.CodeNone)
 		c.flush()
 	}
 	c.settle(s)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // flush writes what is kept back, unless somebody is at it, who then takes it
@@ -72,7 +73,7 @@ func (c *conn) unblock() {
 		s := c.blocked[n]
 		s.queued = false
 		s.cond.Broadcast()
-		room -= min(max(s.window, 1), maxFrame)
+		room -= min(max(s.window, 1), h2.MaxFrame)
 	}
 	c.blocked = append(c.blocked[:0], c.blocked[n:]...)
 }
@@ -105,7 +106,7 @@ func (s *stream) sendData(p []byte) (sent int, err error) {
 		if err := s.room(); err != nil {
 			return sent, err
 		}
-		n := min(int64(len(p)-sent), s.window, c.sendWindow, maxFrame)
+		n := min(int64(len(p)-sent), s.window, c.sendWindow, h2.MaxFrame)
 		if n <= 0 {
 			if !c.writing && len(c.out) > 0 {
 				c.flush() // what is kept back must not be waited for
@@ -117,11 +118,11 @@ func (s *stream) sendData(p []byte) (sent int, err error) {
 			continue
 		}
 		s.mark()
-		c.out = appendFrame(c.out, int(n), frameData, 0, s.id)
+		c.out = h2.AppendFrame(c.out, int(n), h2.TypeData, 0, s.id)
 		c.out = append(c.out, p[sent:sent+int(n)]...)
 		s.window -= n
 		c.sendWindow -= n
-		s.sent += frameHead + n
+		s.sent += h2.FrameHead + n
 		sent += int(n)
 		c.budget.sent.Add(n)
 		s.writeBy = s.until()
@@ -136,10 +137,10 @@ func (s *stream) mark() { s.lastAt, s.lastGen = len(s.c.out), s.c.outGen }
 func (s *stream) endStream() {
 	c := s.c
 	if s.lastGen == c.outGen && s.lastAt < len(c.out) {
-		c.out[s.lastAt+4] |= flagEndStream
+		c.out[s.lastAt+4] |= h2.FlagEndStream
 	} else {
-		c.out = appendFrame(c.out, 0, frameData, flagEndStream, s.id)
-		s.sent += frameHead
+		c.out = h2.AppendFrame(c.out, 0, h2.TypeData, h2.FlagEndStream, s.id)
+		s.sent += h2.FrameHead
 	}
 	s.localEnd()
 }
@@ -150,7 +151,7 @@ func (s *stream) sendHead(flags byte, build func(s *stream, b []byte) []byte) {
 	c := s.c
 	s.mark()
 	start := len(c.out)
-	c.out = appendFrame(c.out, 0, frameHeaders, flags|flagEndHeaders, s.id)
+	c.out = h2.AppendFrame(c.out, 0, h2.TypeHeaders, flags|h2.FlagEndHeaders, s.id)
 	at := len(c.out)
 	if !c.greetedBack {
 		// RFC 7541 §4.2: we use no table, whatever size the client allows,
@@ -160,26 +161,26 @@ func (s *stream) sendHead(flags byte, build func(s *stream, b []byte) []byte) {
 	}
 	c.out = build(s, c.out)
 	n := len(c.out) - at
-	if n <= maxFrame {
+	if n <= h2.MaxFrame {
 		c.out[start], c.out[start+1], c.out[start+2] = byte(n>>16), byte(n>>8), byte(n)
 		s.sent += int64(len(c.out) - start)
 		return
 	}
 	block := append([]byte(nil), c.out[at:]...)
 	c.out = c.out[:start]
-	kind := byte(frameHeaders)
+	kind := byte(h2.TypeHeaders)
 	for len(block) > 0 {
-		piece := block[:min(len(block), maxFrame)]
+		piece := block[:min(len(block), h2.MaxFrame)]
 		block = block[len(piece):]
 		fl := byte(0)
-		if kind == frameHeaders {
+		if kind == h2.TypeHeaders {
 			fl = flags
 		}
 		if len(block) == 0 {
-			fl |= flagEndHeaders
+			fl |= h2.FlagEndHeaders
 		}
-		c.out = append(appendFrame(c.out, len(piece), kind, fl, s.id), piece...)
-		kind = frameContinuation
+		c.out = append(h2.AppendFrame(c.out, len(piece), kind, fl, s.id), piece...)
+		kind = h2.TypeContinuation
 	}
 	s.sent += int64(len(c.out) - start)
 }

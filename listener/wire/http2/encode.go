@@ -11,18 +11,21 @@ import (
 var staticNames = [64]byte{
 	flow.FieldCacheControl: 24, flow.FieldContentLength: 28, flow.FieldContentType: 31, flow.FieldDate: 33,
 	flow.FieldETag: 34, flow.FieldExpires: 36, flow.FieldLastModified: 44, flow.FieldLocation: 46,
-	flow.FieldProxyAuthenticate: 48, flow.FieldServer: 54, flow.FieldSetCookie: 55, flow.FieldVary: 59, flow.FieldVia: 60,
+	flow.FieldAccept: 19, flow.FieldAcceptEncoding: 16, flow.FieldAuthorization: 23, flow.FieldCookie: 32, flow.FieldExpect: 35,
+	flow.FieldReferer: 51, flow.FieldUserAgent: 58, flow.FieldProxyAuthorization: 49, flow.FieldProxyAuthenticate: 48,
+	flow.FieldServer: 54, flow.FieldSetCookie: 55, flow.FieldVary: 59, flow.FieldVia: 60,
 }
 
-// hop are the fields that HTTP/2 has no place for (RFC 9113 §8.2.2).
-const hop = 1<<flow.FieldConnection | 1<<flow.FieldKeepAlive | 1<<flow.FieldProxyConnection |
+// Hop are the fields that HTTP/2 has no place for (RFC 9113 §8.2.2).
+const Hop = 1<<flow.FieldConnection | 1<<flow.FieldKeepAlive | 1<<flow.FieldProxyConnection |
 	1<<flow.FieldTransferEncoding | 1<<flow.FieldUpgrade | 1<<flow.FieldHTTP2Settings
 
-func in(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
+// In reports whether a set of IDs has id.
+func In(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
 
-// appendInt appends an integer with a prefix of n bits, the first byte's other
+// AppendInt appends an integer with a prefix of n bits, the first byte's other
 // bits being high (RFC 7541 §5.1).
-func appendInt(b []byte, high byte, n uint, v int) []byte {
+func AppendInt(b []byte, high byte, n uint, v int) []byte {
 	limit := 1<<n - 1
 	if v < limit {
 		return append(b, high|byte(v))
@@ -34,8 +37,8 @@ func appendInt(b []byte, high byte, n uint, v int) []byte {
 	return append(b, byte(v))
 }
 
-// appendStatus appends the :status field.
-func appendStatus(b []byte, status int) []byte {
+// AppendStatus appends the :status field.
+func AppendStatus(b []byte, status int) []byte {
 	switch status {
 	case 200:
 		return append(b, 0x88)
@@ -55,17 +58,18 @@ func appendStatus(b []byte, status int) []byte {
 	return flow.AppendStatus(append(b, 8, 3), status)
 }
 
-// appendField appends a literal that is not indexed, its name in lower case. The
+// AppendField appends a literal that is not indexed, its name in lower case. The
 // table is left empty, so that heads do not depend on the order they are sent in.
-func appendField(b []byte, id flow.ID, name, value []byte) []byte {
+func AppendField(b []byte, id flow.ID, name, value []byte) []byte {
 	kind := byte(0)
-	if id == flow.FieldSetCookie {
+	switch id {
+	case flow.FieldSetCookie, flow.FieldCookie, flow.FieldAuthorization, flow.FieldProxyAuthorization:
 		kind = 0x10 // a secret: never to be indexed (RFC 7541 §7.1.3)
 	}
 	if i := staticName(id); i > 0 {
-		b = appendInt(b, kind, 4, i)
+		b = AppendInt(b, kind, 4, i)
 	} else {
-		b = appendInt(append(b, kind), 0, 7, len(name))
+		b = AppendInt(append(b, kind), 0, 7, len(name))
 		at := len(b)
 		b = append(b, name...)
 		for i, c := range b[at:] {
@@ -74,7 +78,7 @@ func appendField(b []byte, id flow.ID, name, value []byte) []byte {
 			}
 		}
 	}
-	return append(appendInt(b, 0, 7, len(value)), value...)
+	return append(AppendInt(b, 0, 7, len(value)), value...)
 }
 
 func staticName(id flow.ID) int {
@@ -84,18 +88,19 @@ func staticName(id flow.ID) int {
 	return 0
 }
 
-// appendFields appends the fields that are not in skip.
-func appendFields(b []byte, h *flow.Header, skip uint64) []byte {
+// AppendFields appends the fields that are not in skip.
+func AppendFields(b []byte, h *flow.Header, skip uint64) []byte {
 	for i := range h.Len() {
-		if id, name, value, ok := h.At(i); ok && !in(skip, id) {
-			b = appendField(b, id, name, value)
+		if id, name, value, ok := h.At(i); ok && !In(skip, id) {
+			b = AppendField(b, id, name, value)
 		}
 	}
 	return b
 }
 
-func appendLength(b []byte, n int64) []byte {
+// AppendLength appends a content-length field.
+func AppendLength(b []byte, n int64) []byte {
 	var digits [20]byte
 	v := strconv.AppendInt(digits[:0], n, 10)
-	return appendField(b, flow.FieldContentLength, nil, v)
+	return AppendField(b, flow.FieldContentLength, nil, v)
 }

@@ -110,10 +110,12 @@ type Ender interface{ EndExchange(x *Exchange) }
 func (x *Exchange) OnEnd(e Ender) { x.ender = e }
 
 // End is called by the codec, once, when ServeExchange and a tunnel that it
-// started have returned; borrowed bytes die after it.
+// started have returned; borrowed bytes die after it. A second call, after a panic
+// in the first, does nothing: who counted the exchange out does so once.
 func (x *Exchange) End() {
-	if x.ender != nil {
-		x.ender.EndExchange(x)
+	if e := x.ender; e != nil {
+		x.ender = nil
+		e.EndExchange(x)
 	}
 }
 
@@ -156,6 +158,10 @@ func (x *Exchange) AddHook(h ResponseHook) { x.hooks = append(x.hooks, h) }
 // AddEdit has h called after the hooks, in the order of the calls: what a site
 // says of the answer's header is done from top to bottom, as it is written.
 func (x *Exchange) AddEdit(h ResponseHook) { x.edits = append(x.edits, h) }
+
+// DropHooks forgets hooks and edits: for the answer after a panic, which may have
+// been one of theirs.
+func (x *Exchange) DropHooks() { x.hooks, x.edits = x.hooks[:0], x.edits[:0] }
 
 // Started reports whether the final head has been given to the codec.
 func (x *Exchange) Started() bool { return x.started }

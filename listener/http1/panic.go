@@ -19,6 +19,7 @@ func (c *conn) panicked() {
 			x.Abort(fault)
 			return
 		}
+		x.DropHooks()
 		x.Resp.Header.Reset(nil)
 		if x.Respond(500, "", nil) != nil {
 			x.Abort(fault)

@@ -160,6 +160,7 @@ func (c *conn) panicked(s *stream, p any) {
 			x.Abort(fault)
 			return
 		}
+		x.DropHooks()
 		x.Resp.Header.Reset(nil)
 		if x.Respond(500, "", nil) != nil {
 			x.Abort(fault)

@@ -69,10 +69,10 @@ func (s *Site) conclude(x *flow.Exchange, done bool, err error) {
 	}
 }
 
-// EndExchange logs the exchange, and lets the next one in.
+// EndExchange logs the exchange, and lets the next one in, whatever a logger does.
 func (s *Site) EndExchange(x *flow.Exchange) {
+	defer s.gate.Leave()
 	s.note(x)
-	s.gate.Leave()
 }
 
 func (s *Site) note(x *flow.Exchange) {

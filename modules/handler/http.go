@@ -26,6 +26,7 @@ type tries struct {
 	ask    balancer.Ask
 	pool   *pool.Pool
 	server *upstream.Server // of the last try
+	held   *upstream.Server // whose slot is to be given back; nil: none
 	begun  bool             // a server may have begun to see the request once already
 	visit  persistence.Visit
 	raw    syscall.RawConn // of the client, once it was asked for
@@ -62,13 +63,13 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 				return true, nil
 			}
 			discard(x)
-			h.release(x, s)
+			h.release(x, t)
 		} else {
 			if fault.Side != flow.SideClient {
 				h.Pool.Report(s, outcome(fault))
 				timed(h.Pool, s, x, false)
 			}
-			h.release(x, s)
+			h.release(x, t)
 			if !t.again(x, fault) {
 				return false, fault
 			}
@@ -83,7 +84,7 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 func (h *Proxy) begin(x *flow.Exchange) *tries {
 	t := triesPool.Get().(*tries)
 	t.ask = balancer.Ask{Client: x.Client, Exchange: x, Leaver: t, Priority: h.Priority}
-	t.pool, t.server, t.begun, t.raw, t.body = h.Pool, nil, false, nil, nil
+	t.pool, t.server, t.held, t.begun, t.raw, t.body = h.Pool, nil, nil, false, nil, nil
 	if a := h.Pool.Affinity; a != nil {
 		t.visit.Reset()
 		t.ask.Forced = a.Find(x, &t.visit)
@@ -92,8 +93,15 @@ func (h *Proxy) begin(x *flow.Exchange) *tries {
 	return t
 }
 
-// end gives back what the passage had.
+// end gives back what the passage had. A slot that is still held then is a
+// panic's doing: it goes back, but nothing else does, for whatever the panic left
+// behind may still use it.
 func (t *tries) end(x *flow.Exchange) {
+	if s := t.held; s != nil {
+		t.held = nil
+		t.pool.Release(s)
+		return
+	}
 	if b := t.body; b != nil {
 		x.Req.Body = b.src
 		b.release()
@@ -111,7 +119,7 @@ func (t *tries) took(s *upstream.Server, r *flow.Record) {
 	} else if f := t.ask.Forced; f != nil && f != s {
 		t.visit.Moved(r) // its queue was full
 	}
-	t.server = s
+	t.server, t.held = s, s
 	r.Server, r.ServerAddr = s.Name, s.Dial
 }
 
@@ -130,14 +138,14 @@ func (t *tries) OnResponse(x *flow.Exchange) {
 // relay passes the answer on and lets go of connection and slot. From here on
 // errors no longer have an answer: they cut it.
 func (h *Proxy) relay(x *flow.Exchange, t *tries) {
-	s, body := t.server, x.Resp.Body
+	body := x.Resp.Body
 	if h.Pool.Affinity != nil {
 		x.AddHook(t)
 	}
 	fault := x.Start()
 	if fault == nil {
 		if up, ok := body.(upgrader); ok && upgraded(x) {
-			h.tunnel(x, s, up)
+			h.tunnel(x, t, up)
 			return
 		}
 		fault = copyBody(x, body)
@@ -147,12 +155,18 @@ func (h *Proxy) relay(x *flow.Exchange, t *tries) {
 		h.cut(x, fault)
 	}
 	_ = body.Close()
-	h.release(x, s)
+	h.release(x, t)
 }
 
 // release gives the slot back. What the log says of concurrency counts the
 // exchange itself in, as HAProxy's does.
-func (h *Proxy) release(x *flow.Exchange, s *upstream.Server) {
+func (h *Proxy) release(x *flow.Exchange, t *tries) {
+	s := t.held
+	t.held = nil
+	h.leave(x, s)
+}
+
+func (h *Proxy) leave(x *flow.Exchange, s *upstream.Server) {
 	x.Record.ServerConn, x.Record.PoolConn = s.Live.Active(), h.Pool.Live().Active()
 	h.Pool.Release(s)
 }

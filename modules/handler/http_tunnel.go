@@ -5,7 +5,6 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/tunnel"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // upgrader is a body whose connection can leave HTTP.
@@ -20,10 +19,11 @@ func upgraded(x *flow.Exchange) bool {
 
 // tunnel joins client and server once the codec has let go of the client. The
 // slot is held until the tunnel ends.
-func (h *Proxy) tunnel(x *flow.Exchange, s *upstream.Server, up upgrader) {
+func (h *Proxy) tunnel(x *flow.Exchange, t *tries, up upgrader) {
+	s := t.held
 	server, early := up.Upgraded()
 	if server == nil {
-		h.Pool.Release(s)
+		h.release(x, t)
 		x.Abort(flow.ErrAborted)
 		return
 	}
@@ -31,10 +31,11 @@ func (h *Proxy) tunnel(x *flow.Exchange, s *upstream.Server, up upgrader) {
 	if x.Tunnel > 0 {
 		idle = x.Tunnel
 	}
+	t.held = nil // it is the tunnel's now
 	x.OpenTunnel(func(client flow.Stream, first []byte) {
+		defer h.leave(x, s) // a panic must not keep the slot
+		defer server.Close()
 		res := tunnel.Run(client, server, tunnel.Options{Idle: idle, Up: first, Down: early})
-		_ = server.Close()
-		h.release(x, s)
 		r := &x.Record
 		r.BytesIn += res.Up
 		r.BytesOut += res.Down

@@ -75,9 +75,9 @@ func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
 	if idle == 0 {
 		idle = s.Timeouts.Tunnel
 	}
+	defer h.release(s, r) // a panic must not keep the slot
+	defer server.Close()
 	res := tunnel.Run(client, server.(flow.Stream), tunnel.Options{Idle: idle})
-	_ = server.Close()
-	h.release(s, r)
 	r.BytesIn += res.Up
 	r.BytesOut += res.Down
 	if res.Cause != '-' {

@@ -41,6 +41,7 @@ func Standard() *Set {
 			handler.Header,
 			handler.Rewrite,
 			handler.Error,
+			handler.BasicAuth,
 			handler.ForwardFor,
 			handler.TrustedProxies,
 		},

@@ -96,6 +96,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true", "sample PART": "1/10", "syslog ADDRESS": "tls://127.0.0.1:6514", "format FORMAT": "combined", "on CONDITION": "503", "key KEY": "{client.ip}",
+		"user HASH": bcryptHash, "auth HASH": bcryptHash,
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v
@@ -137,6 +138,8 @@ func sample(word string, a *spec.Arg) string {
 	}
 	return "sample"
 }
+
+const bcryptHash = "$2y$05$yPoVPgsvXQTRAiIFcUUmJuIWFALjVGKp8l1kSAkYVXnrLFRQcHEm2"
 
 // arguments writes the arguments of a word; all of them, or only those needed.
 func arguments(word string, args []spec.Arg, all bool) string {

@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"listener/http3":   2,
 	"listener/tunnel":  2,
 	"logging":          2,
+	"modules/auth":     2, // names and passwords
 	"modules/certs":    2,
 	"modules/matcher":  2,
 	"modules/template": 2,
@@ -89,7 +90,8 @@ var confined = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
 	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport"},
-	"golang.org/x/crypto":                 {"modules/certs"},
+	"golang.org/x/crypto":                 {"modules/auth", "modules/certs"},
+	"golang.org/x/term":                   {"cmd/"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.
 	"net/http": {"cmd/", "listener/flow/flowtest", "listener/http2", "listener/http3", "modules/certs", "modules/runtime"},

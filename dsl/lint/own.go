@@ -40,7 +40,6 @@ func own() []*Rule {
 		maxconnAboveProcess,
 		retriesExceedClientTimeout,
 		internalCertificate,
-		plaintextPassword,
 		secretInFile,
 		adminExposed,
 		trustEveryone,

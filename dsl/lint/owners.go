@@ -24,7 +24,7 @@ var owners = []struct {
 	{"dsl", diag.Error, false, `unreadable-file`},
 	{"modules/matcher", diag.Error, false, `bad-matcher`},
 	{"modules/balancer", diag.Error, false, `bad-balance`},
-	{"modules/handler", diag.Error, false, `cookie-persistence-in-tcp`},
+	{"modules/handler", diag.Error, false, `bad-hash cookie-persistence-in-tcp plaintext-password`},
 	{"modules/health", diag.Error, false, `bad-health`},
 	{"modules/persistence", diag.Error, false, `bad-persist`},
 	{"modules/persistence", diag.Warning, false, `cookie-without-values cookie-shared`},

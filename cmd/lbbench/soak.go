@@ -32,9 +32,11 @@ type soak struct {
 	setup   soakSetup
 	servers *soakServers
 	tally   tally
-	first   vitals // before the reloads that count
-	last    vitals // after them
-	applied int    // generations that were seen to answer
+	// protocols are how clients speak to the HTTPS site.
+	protocols []*protocol
+	first     vitals // before the reloads that count
+	last      vitals // after them
+	applied   int    // generations that were seen to answer
 }
 
 var errSoak = errors.New("the soak found faults")
@@ -104,11 +106,15 @@ func (s *soak) start(dir string) error {
 		return err
 	}
 	s.servers = servers
-	ports, err := rig.Ports(2)
+	ports, err := rig.Ports(3)
 	if err != nil {
 		return err
 	}
-	s.setup = soakSetup{Dir: dir, Web: ports[0], TCP: ports[1], servers: servers}
+	s.setup = soakSetup{Dir: dir, Web: ports[0], TCP: ports[1], TLS: ports[2], servers: servers}
+	s.protocols = s.product.protocols()
+	if err := makeCertificates(dir); err != nil {
+		return err
+	}
 	if err := s.write(0); err != nil {
 		return err
 	}
@@ -193,8 +199,22 @@ func tail(out string) string {
 // verdict prints the figures and says whether they are good.
 func (s *soak) verdict() error {
 	t := &s.tally
+	faults := []string{}
+	note := func(bad bool, what string) {
+		if bad {
+			faults = append(faults, what)
+		}
+	}
 	s.say("\n%s, %d reloads, one each %v (%d generations seen by a client in between)", s.product.name, s.Reloads, s.Every, s.applied)
-	s.say("  POST requests        %d with keep-alive, %d without", t.kept.Load(), t.done.Load()-t.kept.Load())
+	inClear := t.done.Load()
+	for i := range s.protocols {
+		inClear -= t.by[i].Load()
+	}
+	s.say("  POST in clear        %d with keep-alive, %d without", t.kept.Load(), inClear-t.kept.Load())
+	for i, p := range s.protocols {
+		s.say("  %-20s %d", p.name, t.by[i].Load())
+		note(t.by[i].Load() == 0, "no request was made by "+p.name)
+	}
 	s.say("  lost                 %d", t.lost.Load())
 	if s.product.checks {
 		s.say("  to the dead server   %d", s.servers.sentToDead.Load())
@@ -204,12 +224,6 @@ func (s *soak) verdict() error {
 	s.say("  tunnels cut          %d of %d (%d messages echoed)", t.cut.Load(), t.tunnels.Load(), t.echoed.Load())
 	for _, e := range t.examples() {
 		s.say("    %s", e)
-	}
-	faults := []string{}
-	note := func(bad bool, what string) {
-		if bad {
-			faults = append(faults, what)
-		}
 	}
 	note(t.done.Load() == 0, "no request was made")
 	note(t.echoed.Load() == 0, "no message went through a tunnel")

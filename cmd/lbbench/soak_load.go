@@ -18,7 +18,8 @@ import (
 
 // tally is what the clients have seen.
 type tally struct {
-	done, kept, lost     atomic.Int64 // requests; kept: those with keep-alive
+	done, kept, lost     atomic.Int64    // requests; kept: those with keep-alive
+	by                   [3]atomic.Int64 // requests by protocol, as protocols lists them
 	tunnels, cut, echoed atomic.Int64
 
 	mu    sync.Mutex
@@ -68,16 +69,22 @@ func (p *poster) post(closing bool) error {
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
-		p.conn, p.br = c, bufio.NewReader(c)
+		p.use(c)
 	}
 	p.n++
-	body := strings.Repeat("x", p.n%2000) + strconv.Itoa(p.n)
+	return p.send(strings.Repeat("x", p.n%2000)+strconv.Itoa(p.n), closing)
+}
+
+func (p *poster) use(c net.Conn) { p.conn, p.br = c, bufio.NewReader(c) }
+
+// send is post on the connection that there is.
+func (p *poster) send(body string, closing bool) error {
 	extra := ""
 	if closing {
 		extra = "Connection: close\r\n"
 	}
 	_ = p.conn.SetDeadline(time.Now().Add(patience))
-	_, err := fmt.Fprintf(p.conn, "POST /echo HTTP/1.1\r\nHost: soak.example\r\n%sContent-Length: %d\r\n\r\n%s", extra, len(body), body)
+	_, err := fmt.Fprintf(p.conn, "POST /echo HTTP/1.1\r\nHost: "+tlsName+"\r\n%sContent-Length: %d\r\n\r\n%s", extra, len(body), body)
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
@@ -164,6 +171,19 @@ func (s *soak) startLoad() *soakLoad {
 	for range s.Workers {
 		l.wg.Go(func() { s.keepPosting(l) })
 		l.wg.Go(func() { s.postOnce(l) })
+	}
+	for i, p := range s.protocols {
+		for range s.Workers {
+			l.wg.Go(func() { s.keepPostingBy(l, p, i) })
+		}
+		if p.tunnel == nil {
+			continue
+		}
+		for range s.Tunnels {
+			l.wg.Go(func() {
+				s.holdTunnel(l, func() (*tunnel, error) { return p.tunnel(s.setup.TLS) }, "WebSocket over "+p.name)
+			})
+		}
 	}
 	for range s.Tunnels {
 		l.wg.Go(func() { s.holdTunnel(l, s.openWebSocket, "WebSocket") })

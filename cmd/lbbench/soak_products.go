@@ -14,6 +14,7 @@ type soakProduct struct {
 	file    string
 	signal  syscall.Signal // that makes it reload
 	checks  bool           // it probes servers by itself
+	modern  bool           // it speaks HTTP/3, and WebSocket over HTTP/2
 	args    func(file string) []string
 	config  func(soakSetup) string
 }
@@ -21,7 +22,8 @@ type soakProduct struct {
 // soakSetup is what a generation's configuration is made from.
 type soakSetup struct {
 	Dir        string
-	Web, TCP   int
+	Web, TCP   int // ports
+	TLS        int // of the HTTPS site
 	Generation int
 	servers    *soakServers
 }
@@ -70,6 +72,13 @@ http://:%[2]d {
 	proxy web
 }
 
+https://%[10]s:%[11]d {
+	bind 127.0.0.1
+	log off
+	tls %[1]s/ecdsa.crt %[1]s/ecdsa.key
+	proxy web
+}
+
 tcp://127.0.0.1:%[3]d {
 	log off
 	proxy streams
@@ -86,7 +95,8 @@ pool web {
 pool streams {
 	server echo 127.0.0.1:%[8]d
 }
-`, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.dead, x.servers.echo, 1+x.Generation%2)
+`, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.dead, x.servers.echo, 1+x.Generation%2,
+		tlsName, x.TLS)
 }
 
 func soakHAProxy(x soakSetup) string {
@@ -101,6 +111,7 @@ defaults
 	timeout tunnel 60s
 frontend web
 	bind 127.0.0.1:%[2]d
+	bind 127.0.0.1:%[10]d ssl crt %[1]s/ecdsa.pem alpn h2,http/1.1
 	http-request return status 200 content-type text/plain string "%[4]d" if { path /generation }
 	default_backend web
 backend web
@@ -114,7 +125,7 @@ listen streams
 	mode tcp
 	bind 127.0.0.1:%[3]d
 	server echo 127.0.0.1:%[8]d
-`, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.dead, x.servers.echo, 1+x.Generation%2)
+`, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.dead, x.servers.echo, 1+x.Generation%2, x.TLS)
 }
 
 // soakNginx leaves the dead server out: without active checks it would be asked.
@@ -144,6 +155,10 @@ http {
 	}
 	server {
 		listen 127.0.0.1:%[3]d;
+		listen 127.0.0.1:%[10]d ssl http2;
+		ssl_certificate %[2]s/ecdsa.crt;
+		ssl_certificate_key %[2]s/ecdsa.key;
+		ssl_protocols TLSv1.2 TLSv1.3;
 		location = /generation { return 200 "%[5]d"; }
 		location / {
 			proxy_pass http://web;
@@ -156,5 +171,5 @@ http {
 stream {
 	server { listen 127.0.0.1:%[4]d; proxy_pass 127.0.0.1:%[8]d; }
 }
-`, module, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.echo, 1+x.Generation%2)
+`, module, x.Dir, x.Web, x.TCP, x.Generation, x.servers.one, x.servers.two, x.servers.echo, 1+x.Generation%2, x.TLS)
 }

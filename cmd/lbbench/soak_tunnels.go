@@ -11,9 +11,15 @@ import (
 	"github.com/loadstar-lb/loadstar/cmd/internal/rig"
 )
 
+// talk is what a tunnel needs of a connection.
+type talk interface {
+	io.ReadWriteCloser
+	SetDeadline(t time.Time) error
+}
+
 // tunnel is a stream through the product on which each message comes back.
 type tunnel struct {
-	net.Conn
+	talk
 	br   *bufio.Reader
 	echo func(t *tunnel, message string) (string, error)
 }
@@ -64,15 +70,19 @@ func (s *soak) openStream() (*tunnel, error) {
 }
 
 func (s *soak) openWebSocket() (*tunnel, error) {
-	c, err := net.DialTimeout("tcp", rig.Addr(s.setup.Web), patience)
+	return upgradeOn(net.DialTimeout("tcp", rig.Addr(s.setup.Web), patience))
+}
+
+// upgradeOn asks for a WebSocket on a connection that was just dialled.
+func upgradeOn[C talk](c C, err error) (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
-	_, _ = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: soak.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	_, _ = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: "+tlsName+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "+websocketKey+"\r\n\r\n")
-	br := bufio.NewReader(c)
-	res, err := http.ReadResponse(br, nil)
+	t := newWebSocket(c)
+	res, err := http.ReadResponse(t.br, nil)
 	if err == nil {
 		_ = res.Body.Close() // a 101 has none
 	}
@@ -83,11 +93,16 @@ func (s *soak) openWebSocket() (*tunnel, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	return &tunnel{c, br, func(t *tunnel, message string) (string, error) {
+	return t, nil
+}
+
+// newWebSocket is a tunnel that speaks in frames.
+func newWebSocket(c talk) *tunnel {
+	return &tunnel{c, bufio.NewReader(c), func(t *tunnel, message string) (string, error) {
 		if _, err := t.Write(appendFrame(nil, []byte(message), true)); err != nil {
 			return "", err
 		}
 		got, err := readFrame(t.br)
 		return string(got), err
-	}}, nil
+	}}
 }

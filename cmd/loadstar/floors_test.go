@@ -89,7 +89,7 @@ var confined = map[string][]string{
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport", "cmd/lbbench"}, // the bench's client
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
-	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport"},
+	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport", "cmd/lbbench"},
 	"golang.org/x/crypto":                 {"modules/auth", "modules/certs"},
 	"golang.org/x/term":                   {"cmd/"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},

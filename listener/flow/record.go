@@ -50,12 +50,20 @@ type Record struct {
 	// Matched has bit n set if the site's n-th condition on logging holds.
 	Matched uint64
 
+	// Tally counts the record where the exchange ended up: its server, or the pool
+	// that had none for it. nil: it came to no pool.
+	Tally Tally
+	Fresh bool // the last try made a connection to the server, rather than using one again
+
 	Err    error // the last error, for logs of causes
 	Stream bool  // a TCP stream rather than an exchange: tcplog
 	Silent bool  // not to be logged
 	ConnID uint64
 	owned  []byte // what Own copied
 }
+
+// Tally counts the records of exchanges and streams that have ended.
+type Tally interface{ Count(r *Record) }
 
 // Timings are moments of the monotonic clock (see Now), 0 when not reached.
 type Timings struct {

@@ -182,7 +182,7 @@ func (b *builder) pools() {
 		p, errs := pool.New(cfg, pool.Deps{
 			Log: b.Log, Fullconn: fullconn, Pools: b.cfg.Pools, Tables: tables, Table: b.table,
 			Live: func(k upstream.Key) *upstream.Live {
-				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) { return upstream.NewLive(), nil })
+				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) { return newLive(k), nil })
 				if err != nil { // the transaction has ended: a programming error, harmless here
 					return upstream.NewLive()
 				}

@@ -84,6 +84,7 @@ func (s *Site) note(x *flow.Exchange) {
 	if r.ActConn = r.SiteConn; s.total != nil {
 		r.ActConn = s.total()
 	}
+	s.gate.count(r)
 	s.log.Log(r)
 }
 
@@ -164,7 +165,7 @@ func (b *builder) chain(body []config.Node, env *handler.Env) *Chain {
 
 // gate lends the site's gate and sets its limit once the graph is in force.
 func (b *builder) gate(cfg *config.Site) *Gate {
-	g, err := b.Shared.Sites.Get(b.Tx, cfg.Name, func() (*Gate, error) { return &Gate{}, nil })
+	g, err := b.Shared.Sites.Get(b.Tx, cfg.Name, func() (*Gate, error) { return newGate(), nil })
 	if err != nil {
 		g = &Gate{}
 	}

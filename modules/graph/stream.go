@@ -80,6 +80,7 @@ func (s *StreamSite) ServeConn(c *flow.Conn) {
 			r.Matched |= 1 << i
 		}
 	}
+	s.gate.count(r)
 	s.log.Log(r)
 }
 

@@ -39,7 +39,7 @@ var triesPool = sync.Pool{New: func() any { return new(tries) }}
 // and relays the answer.
 func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 	r := &x.Record
-	r.Pool = h.Pool.Name
+	r.Pool, r.Tally = h.Pool.Name, h.Pool
 	if h.Forwarded != nil {
 		h.Forwarded.Apply(x)
 	}
@@ -120,7 +120,7 @@ func (t *tries) took(s *upstream.Server, r *flow.Record) {
 		t.visit.Moved(r) // its queue was full
 	}
 	t.server, t.held = s, s
-	r.Server, r.ServerAddr = s.Name, s.Dial
+	r.Server, r.ServerAddr, r.Tally = s.Name, s.Dial, s
 }
 
 func outcome(fault *flow.Error) pool.Outcome {

@@ -59,7 +59,7 @@ type StreamProxy struct {
 // HandleConn connects to a server and relays until both sides have ended. It
 // always takes the stream; what went wrong is in the record.
 func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
-	r.Pool = h.Pool.Name
+	r.Pool, r.Tally, r.Fresh = h.Pool.Name, h.Pool, true
 	client, ok := c.Conn.(flow.Stream)
 	if !ok { // a socket and TLS over one are streams both
 		r.Terminate('P', byte(flow.PhaseConnect))
@@ -106,7 +106,7 @@ func (h *StreamProxy) connect(c *flow.Conn, r *flow.Record) (*upstream.Server, n
 			r.Redispatched = true
 			last.Live.Redispatches.Add(1)
 		}
-		r.Server, r.ServerAddr = s.Name, s.Dial
+		r.Server, r.ServerAddr, r.Tally = s.Name, s.Dial, s
 		last = s
 		conn, fault := transport.DialStream(s, c)
 		if fault == nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -116,6 +117,9 @@ func (m *Monitor) run() {
 		return
 	}
 	m.heed(r)
+	if !m.Agent {
+		m.Live.Checks.Note(upstream.Check{At: flow.Now(), Took: took, Good: err == nil, Text: r.String()})
+	}
 	next := max(0, m.Settings.Interval-took)
 	if m.Agent {
 		m.mu.Unlock()

@@ -117,6 +117,7 @@ func (p *Pool) Report(s *upstream.Server, o Outcome) {
 	case Connected:
 		s.Live.Connected()
 	case ConnectFailed:
+		s.Group.Failed.Add(1)
 		if !s.Live.Strike() {
 			return
 		}
@@ -127,6 +128,7 @@ func (p *Pool) Report(s *upstream.Server, o Outcome) {
 		}
 	case AnswerFailed:
 		s.Live.Errors.Add(1)
+		s.Group.Errors.Add(1)
 	}
 }
 

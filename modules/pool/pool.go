@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/balancer"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
@@ -77,3 +78,6 @@ func (p *Pool) Candidates() []*upstream.Server { return p.set.Load().servers }
 
 // Find gives this generation's server for a Live; see upstream.Finder.
 func (p *Pool) Find(l *upstream.Live) *upstream.Server { return p.byLive[l] }
+
+// Count implements flow.Tally, for exchanges and streams that got no server.
+func (p *Pool) Count(r *flow.Record) { p.live.Traffic.Count(r) }

@@ -157,6 +157,7 @@ func (p *Pool) hand(s *upstream.Server) bool {
 	q.Leave(w, p.live)
 	p.touch(s)
 	s.Live.Total.Add(1)
+	s.Group.Total.Add(1)
 	w.Ready <- to
 	return true
 }

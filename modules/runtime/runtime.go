@@ -40,6 +40,7 @@ type Runtime struct {
 	current  atomic.Pointer[generation]
 	count    uint64
 	draining atomic.Int64
+	ticker   ticker // guarded by applying
 	drained  sync.WaitGroup
 }
 
@@ -100,6 +101,7 @@ func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	r.host.Limit.Set(limit)
 	g.Start()
 	change.Commit()
+	r.ticker.start(r.shared)
 	if prev := r.current.Swap(next); prev != nil {
 		r.retire(prev)
 	}
@@ -192,6 +194,7 @@ func (r *Runtime) Shutdown(ctx context.Context) (cut int) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	r.stopped = true
+	r.ticker.end()
 	cut = r.sockets.Shutdown(ctx)
 	if g := r.current.Swap(nil); g != nil {
 		r.retire(g)

@@ -40,6 +40,7 @@ func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 			return fault
 		}
 		fresh := !c.used
+		x.Record.Fresh = fresh
 		if fresh || x.Record.Timings.Connected == 0 {
 			x.Record.Timings.Connected = flow.Now()
 		}

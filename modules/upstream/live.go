@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/measure"
 )
 
 // Verdict is what active probes say of a server.
@@ -37,8 +38,11 @@ type Live struct {
 	Errors       atomic.Int64 // answers broken, missing or too late
 	Retries      atomic.Int64 // tries repeated after a failure here
 	Redispatches atomic.Int64 // of those, tries repeated on another server
-	BytesIn      atomic.Int64 // sent to it
-	BytesOut     atomic.Int64 // received from it
+
+	// Traffic is what became of exchanges and streams, by their records.
+	Traffic measure.Traffic
+	// Checks is what probes found lately.
+	Checks Checks
 
 	verdict atomic.Int32
 	changed atomic.Int64 // flow.Now of the last change of the verdict; 0: never
@@ -126,8 +130,10 @@ func (l *Live) Judge(by any, v Verdict, why string) (changed bool) {
 		l.mu.Unlock()
 		return false
 	}
+	now := flow.Now()
+	l.Checks.turned(v, now)
 	l.verdict.Store(int32(v))
-	l.changed.Store(flow.Now())
+	l.changed.Store(now)
 	l.mu.Unlock()
 	if v == Up {
 		l.breaker.reset()
@@ -143,6 +149,7 @@ func (l *Live) Presume(by any, v Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.owner == by {
+		l.Checks.presumed(v, flow.Now())
 		l.verdict.Store(int32(v))
 	}
 }

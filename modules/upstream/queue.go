@@ -80,11 +80,11 @@ func (q *Queue) Enter(w *Waiter, group *Live) (ahead int64) {
 	l := &q.anyOf
 	if w.For != nil {
 		l = &w.For.Live.waiting
-		w.For.Live.queued.Add(1)
+		w.For.Live.Traffic.Queued.Note(w.For.Live.queued.Add(1))
 	} else {
 		q.unbound.Add(1)
 	}
-	group.queued.Add(1)
+	group.Traffic.Queued.Note(group.queued.Add(1))
 	q.all.Add(1)
 	return l.insert(w)
 }

@@ -130,8 +130,10 @@ func (s *Server) TakeForced() bool {
 			return false
 		}
 		if l.slots.CompareAndSwap(n, n+1) {
-			s.Group.slots.Add(1)
+			l.Traffic.Active.Note(n + 1)
+			s.Group.Traffic.Active.Note(s.Group.slots.Add(1))
 			l.Total.Add(1)
+			s.Group.Total.Add(1)
 			return true
 		}
 	}

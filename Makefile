@@ -115,14 +115,14 @@ soak: build
 soak-short: build
 	bin/lbbench soak --reloads 60
 
-# HAProxy, nginx and h2load are Debian's packages. Whoever may not install them gets a
+# HAProxy, nginx, h2load and node are Debian's packages. Whoever may not install them gets a
 # comparison, and oracle tests, without them, and is told so.
 peers:
-	@if command -v haproxy nginx h2load >/dev/null 2>&1 && test -e /usr/lib/nginx/modules/ngx_stream_module.so; then :; \
+	@if command -v haproxy nginx h2load node >/dev/null 2>&1 && test -e /usr/lib/nginx/modules/ngx_stream_module.so; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y haproxy nginx-light libnginx-mod-stream nghttp2-client; } >/dev/null 2>&1 \
-		|| echo "SKIP: haproxy, nginx and h2load could not be installed"; \
-	else echo "SKIP: haproxy, nginx and h2load are not all installed, and only root may install them"; fi
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y haproxy nginx-light libnginx-mod-stream nghttp2-client nodejs; } >/dev/null 2>&1 \
+		|| echo "SKIP: haproxy, nginx, h2load and node could not be installed"; \
+	else echo "SKIP: haproxy, nginx, h2load and node are not all installed, and only root may install them"; fi
 
 # The syslog daemons that logs are sent to. Debian lets only one of them be
 # installed; rsyslog is unpacked beside, with what it is linked to.

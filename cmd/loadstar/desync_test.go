@@ -153,14 +153,15 @@ func lineCases() []desync {
 // the server, and what it forwards is one message, the same to another parser.
 func TestDesync(t *testing.T) {
 	port, o := front(t)
+	others := parsers(t)
 	for _, group := range [][]desync{framingCases(), fieldCases(), lineCases()} {
 		for _, c := range group {
-			t.Run(strings.ToValidUTF8(c.name, "?"), func(t *testing.T) { c.check(t, port, o) })
+			t.Run(strings.ToValidUTF8(c.name, "?"), func(t *testing.T) { c.check(t, port, o, others) })
 		}
 	}
 }
 
-func (d desync) check(t *testing.T, port int, o *e2e.Origin) {
+func (d desync) check(t *testing.T, port int, o *e2e.Origin, others []parser) {
 	c := e2e.Dial(t, port)
 	c.Send(d.raw)
 	if !slices.Contains(d.status, 200) {
@@ -181,6 +182,7 @@ func (d desync) check(t *testing.T, port int, o *e2e.Origin) {
 	if len(broken) > 0 {
 		t.Errorf("bytes that are no request were forwarded: %q", broken)
 	}
+	agreed(t, others, messages)
 	switch {
 	case d.forwarded:
 		d.sameMessage(t, messages)
@@ -188,6 +190,21 @@ func (d desync) check(t *testing.T, port int, o *e2e.Origin) {
 	case len(messages) > 0:
 		for _, m := range messages {
 			t.Errorf("forwarded (complete: %v): %q", m.Complete, m.Raw)
+		}
+	}
+}
+
+// agreed has the other parsers read what was forwarded as whole.
+func agreed(t *testing.T, others []parser, messages []e2e.Message) {
+	t.Helper()
+	for _, m := range messages {
+		for _, p := range others {
+			if !m.Complete {
+				continue
+			}
+			if err := p.agrees(m); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

@@ -128,6 +128,7 @@ func spoilt(field int, b byte) []string {
 // bytes that could end a line or a name never do.
 func TestHTTP2Desync(t *testing.T) {
 	port, o := front(t)
+	others := parsers(t)
 	for field := range 12 {
 		t.Run(fmt.Sprint(field), func(t *testing.T) {
 			c := dialFrames(t, port)
@@ -160,6 +161,7 @@ func TestHTTP2Desync(t *testing.T) {
 			if len(messages) != answered {
 				t.Errorf("%d messages for %d answers", len(messages), answered)
 			}
+			agreed(t, others, messages)
 			for _, m := range messages {
 				if !m.Complete || m.Body != "" || field != 2 && m.Host != "www.example" || field > 0 && m.Method != "GET" {
 					t.Errorf("forwarded: %q", m.Raw)

@@ -53,6 +53,7 @@ var floors = map[string]int{
 	"logging/":            3, // formats and sinks
 	"modules/balancer":    3,
 	"modules/health":      3,
+	"modules/overlay":     3, // what is changed at run time
 	"modules/persistence": 3,
 	"modules/transport":   3,
 

@@ -150,6 +150,9 @@ func (p *process) load(name string, src []byte) outcome {
 		o.Diagnostics.Add(at, "cannot-listen", "the admin endpoint: %v", err)
 		return o
 	}
+	if err := p.runtime.Overlay().Keep(stateOf(cfg)); err != nil {
+		p.log.Error(err.Error())
+	}
 	number, more := p.runtime.Apply(cfg)
 	o.Generation = number
 	o.Diagnostics = append(o.Diagnostics, more...)
@@ -171,6 +174,15 @@ func grace(cfg *config.Config) time.Duration {
 		return time.Duration(n.Int(0))
 	}
 	return 30 * time.Second
+}
+
+// stateOf gives the directory that a configuration names for what must survive a
+// restart, "" if it names none: changes made at run time then die with the process.
+func stateOf(cfg *config.Config) string {
+	if n := config.Last(cfg.Process, "state"); n != nil && len(n.Args) > 0 {
+		return n.Args[0].Path()
+	}
+	return ""
 }
 
 func firstError(list diag.List) string {

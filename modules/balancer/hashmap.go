@@ -12,7 +12,7 @@ import (
 func mapped(servers []*upstream.Server) []uint32 {
 	weights := make([]int, len(servers))
 	for i, s := range servers {
-		weights[i] = s.Weight // not Share: a map does not know slow starts
+		weights[i] = s.WeightNow() // not Share: a map does not know slow starts
 	}
 	return staticMap(reduce(weights))
 }

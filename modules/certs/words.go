@@ -57,8 +57,9 @@ func Word() spec.Word {
 func StateWord() spec.Word {
 	return spec.Word{
 		Name: "state", In: spec.InProcess, Example: "state /var/lib/loadstar",
-		Doc:  "Where Loadstar keeps what must survive a restart, such as the root of `tls internal`",
-		Long: "Without it: systemd's StateDirectory, /var/lib/loadstar for root, and loadstar in the user's data directory (~/.local/share) for others.",
+		Doc: "Where Loadstar keeps what must survive a restart, such as the root of `tls internal`",
+		Long: "What is changed at run time (`loadstar ctl`) survives a restart only where this directive stands. " +
+			"Without it: systemd's StateDirectory, /var/lib/loadstar for root, and loadstar in the user's data directory (~/.local/share) for others.",
 		Args: []spec.Arg{{Name: "DIRECTORY", Kind: spec.File, Doc: "a directory, made when it is needed"}},
 	}
 }

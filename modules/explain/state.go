@@ -27,19 +27,24 @@ type State struct {
 // StateOf describes a server of the running process.
 func StateOf(s *upstream.Server) State {
 	st := State{
-		Pool: s.Pool, Name: s.Name, Address: s.Address, Up: s.Up(), Usable: s.Usable(), Weight: s.Weight, Share: s.Share(),
+		Pool: s.Pool, Name: s.Name, Address: s.Address, Up: s.Up(), Usable: s.Usable(), Weight: s.WeightNow(), Share: s.Share(),
 		Active: s.Live.Active(), Queued: s.Live.Queued(), Total: s.Live.Total.Load(),
 	}
 	down, drained := s.Live.Barred()
+	ordered := s.Live.Ordered().Admin
 	switch {
 	case s.Disabled:
 		st.Why = "disabled"
+	case ordered == upstream.Maint:
+		st.Why = "in maintenance by an operator"
 	case down:
 		st.Why = "its agent says so"
 	case s.Live.Verdict() == upstream.Down:
 		st.Why = "its probes fail"
 	case s.Live.Ejected():
 		st.Why = "it failed on live traffic"
+	case ordered == upstream.Drain:
+		st.Why = "drained by an operator"
 	case drained:
 		st.Why = "its agent drains it"
 	}

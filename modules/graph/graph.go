@@ -15,6 +15,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
+	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
@@ -80,6 +81,11 @@ type Deps struct {
 	Dry bool
 	// Connections counts the client connections of the process, for logs.
 	Connections func() int64
+	// Order gives what an operator has said of a server that is new to the
+	// process; nil: nothing.
+	Order func(upstream.Key) upstream.Order
+	// Control takes changes at run time, for handlers; nil: nobody does.
+	Control overlay.Control
 }
 
 // builder is one building in progress.
@@ -182,7 +188,13 @@ func (b *builder) pools() {
 		p, errs := pool.New(cfg, pool.Deps{
 			Log: b.Log, Fullconn: fullconn, Pools: b.cfg.Pools, Tables: tables, Table: b.table,
 			Live: func(k upstream.Key) *upstream.Live {
-				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) { return newLive(k), nil })
+				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) {
+					l := newLive(k)
+					if b.Order != nil {
+						l.Order(b.Order(k))
+					}
+					return l, nil
+				})
 				if err != nil { // the transaction has ended: a programming error, harmless here
 					return upstream.NewLive()
 				}

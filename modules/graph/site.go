@@ -127,7 +127,7 @@ func (b *builder) site(cfg *config.Site) {
 	}
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
-		Errors: s.errors, Forwarded: s.forwarded,
+		Errors: s.errors, Forwarded: s.forwarded, Control: b.Control,
 	}
 	env.Chain = func(body []config.Node) (flow.Handler, error) { return b.chain(body, env), nil }
 	s.routes = b.chain(cfg.Body, env)

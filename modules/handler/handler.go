@@ -8,6 +8,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
 )
@@ -50,4 +51,7 @@ type Env struct {
 	// Forwarded is what the site tells servers of its clients; `forwardfor` and
 	// `trusted_proxies` fill it in, wherever in the site they stand.
 	Forwarded *Forwarded
+	// Control takes changes at run time, such as draining a server; nil where
+	// nothing runs, as in `loadstar check`.
+	Control overlay.Control
 }

@@ -154,7 +154,7 @@ func (p *Pool) arm(set *set) {
 // pardon ends the ejection of one server, or of all, and counts them.
 func (p *Pool) pardon(only *upstream.Server) (n int) {
 	for _, s := range p.servers {
-		if (only == nil || s == only) && s.Weight > 0 && s.Up() {
+		if (only == nil || s == only) && s.WeightNow() > 0 && s.Up() {
 			s.Live.Pardon()
 			n++
 		}
@@ -202,6 +202,9 @@ func (p *Pool) report(s *upstream.Server, c upstream.Change, requeued int) {
 	case c.Kind == upstream.Trials:
 	case c.Kind == upstream.Advised:
 		p.log.Warn(fmt.Sprintf("Server %s: its agent says %s. %s left.%s %d requeued.", name, c.Why, left, onlyBackups(active, backup), requeued))
+		p.lonely(active + backup)
+	case c.Kind == upstream.Ordered:
+		p.log.Warn(fmt.Sprintf("Server %s %s. %s left.%s %d requeued.", name, c.Why, left, onlyBackups(active, backup), requeued))
 		p.lonely(active + backup)
 	case c.Verdict == upstream.Down:
 		p.log.Warn(fmt.Sprintf("Server %s is DOWN%s. %s left.%s %d sessions active, %d requeued, %d remaining in queue.",

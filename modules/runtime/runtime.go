@@ -24,6 +24,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules"
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
+	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -42,6 +43,8 @@ type Runtime struct {
 	draining atomic.Int64
 	ticker   ticker // guarded by applying
 	drained  sync.WaitGroup
+	overlay  *overlay.Overlay
+	base     *config.Config // in force, without what was changed at run time; guarded by applying
 }
 
 // generation is one configuration in force, or still in use.
@@ -56,17 +59,32 @@ type generation struct {
 func New(set *modules.Set, log *slog.Logger) *Runtime {
 	host := listener.NewHost(http1.Server{HTTP2: http2.Server{}}, log)
 	host.HTTP2 = http2.Server{}
-	return &Runtime{
+	r := &Runtime{
 		set: set, shared: graph.NewShared(), host: host, sockets: listener.NewSet(host), log: log,
 	}
+	r.overlay = newOverlay(r)
+	return r
 }
 
 // Apply puts a configuration in force. All of it or nothing: when it is
 // refused, the list has errors, and nothing has changed. Calls wait for each
-// other. The number is that of the generation in force afterwards.
+// other. The number is that of the generation in force afterwards. What was
+// changed at run time stays in force.
 func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	set := r.overlay.Current()
+	number, found = r.apply(set.Merge(cfg), set)
+	if !found.HasErrors() {
+		r.base = cfg
+		r.overlay.Adopt(cfg)
+	}
+	return number, found
+}
+
+// apply puts a configuration in force that has what was changed in it already. It
+// needs applying.
+func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64, found diag.List) {
 	if r.stopped {
 		found.Add(diag.Range{}, "stopping", "the process is stopping")
 		return r.number(), found
@@ -74,6 +92,7 @@ func (r *Runtime) Apply(cfg *config.Config) (number uint64, found diag.List) {
 	tx := live.Begin()
 	g, found := graph.Build(cfg, graph.Deps{
 		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections,
+		Order: changes.Order, Control: r.overlay,
 	})
 	if found.HasErrors() {
 		tx.Rollback()
@@ -195,6 +214,7 @@ func (r *Runtime) Shutdown(ctx context.Context) (cut int) {
 	defer r.applying.Unlock()
 	r.stopped = true
 	r.ticker.end()
+	r.overlay.Stop()
 	cut = r.sockets.Shutdown(ctx)
 	if g := r.current.Swap(nil); g != nil {
 		r.retire(g)

@@ -117,10 +117,10 @@ func (l *Live) Unadvise(owner any) {
 	l.agent.state.Store(0)
 }
 
-// Barred gives the agent's word on the whole: whether it takes the server away,
-// and whether it drains it.
+// Barred gives the operator's and the agent's word on the whole: whether it takes
+// the server away, and whether it drains it.
 func (l *Live) Barred() (down, drained bool) {
-	admin := Admin(l.agent.admin.Load())
+	admin := max(Admin(l.agent.admin.Load()), Admin(l.orders.admin.Load()))
 	down = admin == Maint || AgentState(l.agent.state.Load()) == AgentDown
 	return down, admin == Drain || l.agent.weight.Load() == 1
 }

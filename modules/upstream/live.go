@@ -49,8 +49,9 @@ type Live struct {
 	counter atomic.Int32 // the rise/fall counter plus one; 0: not probed yet
 	ramp    atomic.Int32 // percent of weight and limit while starting slowly; 0: all
 	breaker breaker
-	watch   watch // what live traffic says
-	agent   agent // what an agent beside the server says
+	watch   watch  // what live traffic says
+	agent   agent  // what an agent beside the server says
+	orders  orders // what an operator says
 
 	// Turn counts the turns that were taken; it is used in a pool's own Live, so
 	// that a reload or a server's fall does not begin them anew.
@@ -164,6 +165,7 @@ const (
 	Trials                // back in rotation, on trial
 	Reprieves             // the trial went well
 	Advised               // an agent's word on the server
+	Ordered               // an operator's word on the server
 )
 
 // Change is what subscribers are told.

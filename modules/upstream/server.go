@@ -55,7 +55,7 @@ const ShareScale = 16
 // Share is the server's part of the pool's traffic now: its weight times
 // ShareScale, less while it starts slowly, never 0 unless the weight is.
 func (s *Server) Share() int {
-	w := s.Live.agent.part(s.Weight * ShareScale)
+	w := s.Live.agent.part(s.WeightNow() * ShareScale)
 	if r := int(s.Live.ramp.Load()); r != 0 && w > 0 {
 		w = max(1, w*r/100)
 	}
@@ -63,8 +63,8 @@ func (s *Server) Share() int {
 }
 
 // Up reports whether the server may get traffic at all: it is not disabled, and
-// neither its probes nor its agent say that it is down. A drained one (weight 0)
-// is up.
+// no operator has put it into maintenance, and neither its probes nor its agent say
+// that it is down. A drained one (weight 0) is up.
 func (s *Server) Up() bool {
 	down, _ := s.Live.Barred()
 	return !s.Disabled && !down && s.Live.Verdict() == Up
@@ -74,19 +74,19 @@ func (s *Server) Up() bool {
 // and not put out of rotation by failures to connect.
 func (s *Server) Usable() bool {
 	_, drained := s.Live.Barred()
-	return s.Weight > 0 && !drained && s.Up() && !s.Live.Ejected()
+	return s.WeightNow() > 0 && !drained && s.Up() && !s.Live.Ejected()
 }
 
 // Limit is how many slots the server has now; 0 means no limit. With minconn it
 // grows with the pool's load (HAProxy manual, "minconn" and "fullconn").
 func (s *Server) Limit() int64 {
-	limit := int64(s.Live.agent.limit(s.Maxconn))
+	limit := int64(s.MaxconnNow())
 	if limit == 0 {
 		return 0
 	}
 	if s.Minconn > 0 && s.Minconn < s.Maxconn && s.Fullconn > 0 {
 		if load := s.Group.Load(); load < int64(s.Fullconn) {
-			limit = max(int64(s.Minconn), load*limit/int64(s.Fullconn))
+			limit = min(limit, max(int64(s.Minconn), load*limit/int64(s.Fullconn)))
 		}
 	}
 	if r := int64(s.Live.ramp.Load()); r != 0 {

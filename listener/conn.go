@@ -32,14 +32,25 @@ func (s *Socket) begin(nc net.Conn) {
 	c.Client = c.Peer
 	c.Accepted = time.Now()
 	c.Source, c.Active = &s.source, &s.active
-	c.secure()
+	b := s.source.Load()
+	c.secure(b)
 	s.active.Add(1)
 	s.open.add(c)
-	go c.serve()
+	go c.serve(b)
 }
 
-// serve takes TLS off, if there is any. A PROXY header is to be taken off before.
-func (c *conn) serve() {
+// serve takes off what comes before the protocol, as the binding says that was in
+// force when the connection came: a PROXY header, then TLS.
+func (c *conn) serve(b *flow.Binding) {
+	if b.Proxy != nil && b.Proxy.Sends(c.Peer.Addr()) {
+		c.introduce(b)
+		return
+	}
+	c.begun()
+}
+
+// begun goes on behind a PROXY header.
+func (c *conn) begun() {
 	if t, ok := c.Conn.Conn.(*tls.Conn); ok {
 		c.shake(t)
 		return

@@ -34,25 +34,41 @@ func PeekHello(c *flow.Conn, timeout time.Duration) error {
 	if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
-	var p peek
-	err := rc.Read(p.look)
-	if err == nil {
-		err = p.err
-	}
+	var found *flow.Hello
+	p := peek{judge: func(b []byte) (bool, int) {
+		h, v, need := hello.Parse(b)
+		if v == hello.OK {
+			said := flow.Hello(h)
+			found = &said
+		}
+		return v != hello.NeedMore, need
+	}}
+	err := p.wait(rc)
 	if err == nil {
 		err = c.SetReadDeadline(time.Time{})
 	} else if os.IsTimeout(err) {
 		_ = c.SetReadDeadline(time.Time{})
 	}
-	c.Hello = p.found
+	c.Hello = found
 	return err
 }
 
-// peek is one hello being waited for.
+// peek is the start of a stream being waited for, without being taken.
 type peek struct {
+	// judge looks at the start as it is so far, which is lent: it has seen
+	// enough, or needs that many bytes before it can tell more.
+	judge func(start []byte) (enough bool, need int)
 	need  int // bytes below which another look tells nothing new
-	found *flow.Hello
 	err   error
+}
+
+// wait waits until judge has seen enough, or the stream has ended, or is as long
+// as judge is ever shown (hello.MaxBytes), or the read deadline has passed.
+func (p *peek) wait(rc syscall.RawConn) error {
+	if err := rc.Read(p.look); err != nil {
+		return err
+	}
+	return p.err
 }
 
 // look is called whenever bytes have arrived; false waits for more. It does not
@@ -75,14 +91,10 @@ func (p *peek) look(fd uintptr) bool {
 	case n == 0:
 		return true
 	}
-	h, v, need := hello.Parse(buf[:n])
-	if v == hello.NeedMore && n < len(buf) && !finished(int(fd)) {
+	enough, need := p.judge(buf[:n])
+	if !enough && n < len(buf) && !finished(int(fd)) {
 		p.need = need
 		return false
-	}
-	if v == hello.OK {
-		found := flow.Hello(h)
-		p.found = &found
 	}
 	return true
 }

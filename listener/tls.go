@@ -16,8 +16,8 @@ import (
 
 // secure has an accepted connection speak TLS, if its socket does. Nothing is
 // read or written yet: that is the handshake's.
-func (c *conn) secure() {
-	if b := c.socket.source.Load(); b.TLS != nil {
+func (c *conn) secure(b *flow.Binding) {
+	if b.TLS != nil {
 		c.Conn.Conn = tls.Server(beneath(c.Conn.Conn), b.TLS)
 	}
 }

@@ -35,6 +35,7 @@ func settings() []spec.Word {
 		},
 		certs.StateWord(),
 		certs.Word(),
+		proxiedWord(),
 		timeouts(spec.InProcess, "Timeouts of the client side, for all sites that set none"),
 		timeouts(spec.InSite, "Timeouts of the client side"),
 		{

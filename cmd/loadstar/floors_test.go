@@ -89,6 +89,7 @@ var confined = map[string][]string{
 	"github.com/alecthomas/participle/v2": {"dsl/syntax"},
 	"github.com/hashicorp/go-syslog":      {"logging/syslog"},
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport", "cmd/lbbench"}, // the bench's client
+	"github.com/pires/go-proxyproto":      {"listener/wire/proxyproto"},
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
 	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport", "cmd/lbbench"},

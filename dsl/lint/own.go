@@ -42,6 +42,7 @@ func own() []*Rule {
 		internalCertificate,
 		secretInFile,
 		adminExposed,
+		proxyProtocolFromAnyone,
 		trustEveryone,
 		forwardedForForgeable,
 		statsPublic,

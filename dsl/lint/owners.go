@@ -33,7 +33,7 @@ var owners = []struct {
 	{"modules/pool", diag.Warning, false, `cookie-unused first-without-maxconn no-usable-server`},
 	{"logging", diag.Error, false, `no-sink unknown-sink`},
 	{"logging", diag.Error, true, `sink-unavailable`},
-	{"modules/graph", diag.Error, false, `automatic-not-built no-certificate tls-conflict tls-in-clear-site`},
+	{"modules/graph", diag.Error, false, `automatic-not-built no-certificate proxy-protocol-conflict tls-conflict tls-in-clear-site`},
 	{"modules/certs", diag.Error, true, `bad-certificate bad-crl bad-key bad-pem certificate-expired client-auth-without-ca key-mismatch
 		no-certificates state-directory`},
 	{"modules/certs", diag.Warning, true, `certificate-expiring certificate-not-yet-valid crl-expired incomplete-chain key-readable-by-all

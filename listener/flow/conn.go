@@ -18,6 +18,7 @@ type Conn struct {
 	Local    netip.AddrPort // our end (or the PROXY header's destination)
 	TLS      *TLS           // nil in clear
 	Hello    *Hello         // what a peeked ClientHello said, nil before or without
+	Told     *Told          // what a PROXY header said, nil without
 	Accepted time.Time      // with monotonic clock
 	Source   *Source        // what serves this connection's socket now
 	Active   *atomic.Int64  // connections open on the same socket, this one included; may be nil
@@ -52,6 +53,8 @@ type Binding struct {
 	Streams    ConnServer // for connections, if this socket passes streams
 	Generation *Generation
 	Limits     Limits
+	// Proxy has PROXY headers read off; nil: there are none.
+	Proxy *ProxyFrom
 	// TLS terminates TLS on the socket's connections; nil: they are in clear.
 	TLS *tls.Config
 	// Draining asks codecs to end each connection after the exchange in

@@ -3,6 +3,7 @@ package httplog
 import (
 	"crypto/tls"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -133,7 +134,7 @@ var ciphers = func() map[uint16]string {
 // holes is every placeholder that a log can fill in. The first part has the names,
 // and the meaning, of modules/template, which fills in the same of an exchange that
 // still goes on; a test there compares the two.
-var holes = []hole{
+var holes = slices.Concat(proxied, []hole{
 	short("client.ip", func(b []byte, r *flow.Record) []byte { return appendIP(b, r.Client.Addr()) }),
 	short("client.port", func(b []byte, r *flow.Record) []byte {
 		if r.Conn != nil {
@@ -154,6 +155,13 @@ var holes = []hole{
 	view("pool.address", func(r *flow.Record) []byte { return bytesOf(r.ServerAddr) }),
 	view("site.name", func(r *flow.Record) []byte { return bytesOf(r.Site) }),
 	short("conn.id", func(b []byte, r *flow.Record) []byte { return strconv.AppendUint(b, r.ConnID, 10) }),
+	{Placeholder: spec.Placeholder{Name: "conn.unique_id"}, fill: func(b []byte, r *flow.Record, _ string) []byte {
+		if r.Conn == nil {
+			return b
+		}
+		return r.Conn.AppendUniqueID(b)
+	}},
+	ofTLS("tls.resumed", func(t *flow.TLS) string { return yes(t.Resumed) }),
 	short("time.unix", func(b []byte, _ *flow.Record) []byte { return strconv.AppendInt(b, time.Now().Unix(), 10) }),
 	short("time.unix_ms", func(b []byte, _ *flow.Record) []byte { return strconv.AppendInt(b, time.Now().UnixMilli(), 10) }),
 	short("time.rfc3339", func(b []byte, _ *flow.Record) []byte { return time.Now().UTC().AppendFormat(b, time.RFC3339) }),
@@ -238,6 +246,13 @@ var holes = []hole{
 	count("log.conns.server", "exchanges of the server", func(r *flow.Record) int64 { return r.ServerConn }),
 	count("log.server_queue", "requests that were ahead in the server's queue", func(r *flow.Record) int64 { return r.ServerQueue }),
 	count("log.pool_queue", "requests that were ahead in the pool's queue", func(r *flow.Record) int64 { return r.PoolQueue }),
+})
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
 }
 
 // appendRawRequest is the request line before it is escaped.

@@ -258,7 +258,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls":
+	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "proxy_protocol":
 		return true
 	}
 	return false

@@ -21,6 +21,7 @@ type Listener struct {
 	Limits  flow.Limits
 	Stream  *StreamSite // nil on HTTP sockets, and where TLS tells sites apart
 	front   *front      // nil in clear
+	ahead   ahead
 
 	hosts Hosts[Site]
 	first *Site // answers what names no host: malformed requests
@@ -91,7 +92,7 @@ func (b *builder) sameKind(l *Listener, a *config.Address) bool {
 
 // Binding gives what the socket's connections are to be served with.
 func (l *Listener) Binding(g *flow.Generation) *flow.Binding {
-	b := &flow.Binding{Server: l, Generation: g, Limits: l.Limits}
+	b := &flow.Binding{Server: l, Generation: g, Limits: l.Limits, Proxy: l.ahead.from}
 	if l.front != nil {
 		b.TLS = l.front.config()
 		if l.first != nil {
@@ -123,6 +124,7 @@ func (b *builder) listeners(cfg *config.Site, a *config.Address, limits flow.Lim
 			b.graph.Listeners = append(b.graph.Listeners, l)
 		}
 		widen(&l.Limits, limits)
+		b.agree(l, cfg)
 		out = append(out, l)
 	}
 	return out

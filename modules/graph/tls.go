@@ -3,6 +3,7 @@ package graph
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -33,9 +34,7 @@ func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
 	name := strings.ToLower(h.ServerName)
 	look := name
 	if look == "" && h.Conn != nil {
-		if a, err := netip.ParseAddrPort(h.Conn.LocalAddr().String()); err == nil {
-			look = a.Addr().Unmap().WithZone("").String()
-		}
+		look = addressOf(h.Conn)
 	}
 	p := f.policies.Lookup([]byte(look))
 	if p == nil {
@@ -45,6 +44,15 @@ func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		t.ServerName, t.Policy, t.Auth = name, p.ID, p.Auth
 	}
 	return p.Config(), nil
+}
+
+// addressOf gives the address that a connection came to, "" if it has none.
+func addressOf(c net.Conn) string {
+	a, err := netip.ParseAddrPort(c.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return a.Addr().Unmap().WithZone("").String()
 }
 
 // Takes implements flow.StreamChooser.
@@ -59,7 +67,12 @@ func (f *front) stream(c *flow.Conn) *StreamSite {
 	}
 	name := c.TLS.ServerName
 	if name == "" {
+		// As choose does, and not c.Local alone, which a PROXY header may have
+		// told: the site must be the one whose handshake was held.
 		name = c.Local.Addr().Unmap().WithZone("").String()
+		if c.Told != nil {
+			name = addressOf(c.Conn)
+		}
 	}
 	if s := f.streams.Lookup([]byte(name)); s != nil || f.policies.Lookup([]byte(name)) != nil {
 		return s

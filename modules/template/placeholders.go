@@ -3,6 +3,7 @@ package template
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,7 @@ type placeholder struct {
 }
 
 // table is every placeholder there is.
-var table = append(common, tlsPlaceholders...)
+var table = slices.Concat(common, tlsPlaceholders, proxyPlaceholders)
 
 var common = []placeholder{
 	{spec.Placeholder{Name: "client.ip", Doc: "the client's address, behind trusted proxies the one they pass on"},
@@ -40,6 +41,8 @@ var common = []placeholder{
 		func(b []byte, x *flow.Exchange, _ string) []byte { return append(b, x.Record.Site...) }},
 	{spec.Placeholder{Name: "conn.id", Doc: "the number of the connection, counted since the start of the process"},
 		func(b []byte, x *flow.Exchange, _ string) []byte { return strconv.AppendUint(b, x.Conn.ID, 10) }},
+	{spec.Placeholder{Name: "conn.unique_id", Doc: "the connection's name among those of all machines: what a PROXY header called it, or one of our own"},
+		func(b []byte, x *flow.Exchange, _ string) []byte { return x.Conn.AppendUniqueID(b) }},
 	{spec.Placeholder{Name: "time.unix", Doc: "now, in seconds since 1970"},
 		func(b []byte, _ *flow.Exchange, _ string) []byte { return strconv.AppendInt(b, time.Now().Unix(), 10) }},
 	{spec.Placeholder{Name: "time.unix_ms", Doc: "now, in milliseconds since 1970"},

@@ -33,6 +33,13 @@ var tlsPlaceholders = []placeholder{
 			}
 			return b
 		}},
+	{spec.Placeholder{Name: "tls.resumed", Doc: "yes, if the handshake took up an earlier session; else empty"},
+		func(b []byte, x *flow.Exchange, _ string) []byte {
+			if t := x.Conn.TLS; t != nil && t.Resumed {
+				b = append(b, "yes"...)
+			}
+			return b
+		}},
 	{spec.Placeholder{Name: "tls.client.subject", Doc: "whom the client's certificate is for, as RFC 4514 writes it"},
 		func(b []byte, x *flow.Exchange, _ string) []byte {
 			if c := clientCert(x); c != nil {

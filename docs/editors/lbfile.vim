@@ -32,8 +32,8 @@ syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=
 syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(url\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileOperator "\%(\s\)\@<=\%(and\|or\|not\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileDirective "^\s*\zs\%(admin\|all_backups\|balance\|basic_auth\|bind\|capture\|deny\|error\|forwardfor\|fullconn\|grace\|handle\)\ze\%([[:blank:])]\|$\)"
-syn match lbfileDirective "^\s*\zs\%(header\|health\|import\|log\|mask_query\|maxconn\|passive\|persist\|pool\|proxy\|queue\|redirect\)\ze\%([[:blank:])]\|$\)"
-syn match lbfileDirective "^\s*\zs\%(respond\|retry\|rewrite\|server\|state\|table\|tarpit\|test\|timeout\|tls\|trusted_proxies\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileDirective "^\s*\zs\%(header\|health\|import\|log\|mask_query\|maxconn\|passive\|persist\|pool\|proxy\|proxy_protocol\|queue\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileDirective "^\s*\zs\%(redirect\|respond\|retry\|rewrite\|server\|state\|table\|tarpit\|test\|timeout\|tls\|trusted_proxies\)\ze\%([[:blank:])]\|$\)"
 
 syn match lbfileSnippet "^\s*([A-Za-z0-9_-]\+)\ze\s*{"
 syn match lbfileSite "^\%(\%(https\?\|tcp\|tls\):\/\/\S*\|[A-Za-z0-9*.-]*:\d\+\|[A-Za-z0-9*-]\+\%(\.[A-Za-z0-9-]\+\)\+\)\%(,\s*\S\+\)*\ze\s\+{"

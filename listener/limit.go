@@ -9,6 +9,7 @@ import (
 // Limit bounds how many connections are open. The zero Limit has no bound.
 type Limit struct {
 	max, active atomic.Int64
+	peak        atomic.Int64
 	waiting     atomic.Int64
 	mu          sync.Mutex
 	freed       sync.Cond
@@ -22,6 +23,9 @@ func (l *Limit) Set(n int) {
 
 // Active tells how many are open.
 func (l *Limit) Active() int64 { return l.active.Load() }
+
+// Peak tells how many were open at a time at most, so far.
+func (l *Limit) Peak() int64 { return l.peak.Load() }
 
 // Max tells the bound, 0 for none.
 func (l *Limit) Max() int { return int(l.max.Load()) }
@@ -39,7 +43,7 @@ func (l *Limit) Enter(stop *atomic.Bool) {
 	if !l.take() {
 		l.wait(func() bool {
 			if stop.Load() {
-				l.active.Add(1)
+				l.note(l.active.Add(1))
 				return true
 			}
 			return l.take()
@@ -70,12 +74,23 @@ func (l *Limit) full() bool {
 }
 
 func (l *Limit) take() bool {
-	n := l.max.Load()
-	if l.active.Add(1) > n && n > 0 {
+	n, now := l.max.Load(), l.active.Add(1)
+	if now > n && n > 0 {
 		l.active.Add(-1)
 		return false
 	}
+	l.note(now)
 	return true
+}
+
+// note keeps the peak.
+func (l *Limit) note(n int64) {
+	for {
+		old := l.peak.Load()
+		if n <= old || l.peak.CompareAndSwap(old, n) {
+			return
+		}
+	}
 }
 
 // wait raises waiting before it looks, and Leave looks at it after it has made

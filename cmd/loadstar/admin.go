@@ -18,7 +18,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
 	"github.com/loadstar-lb/loadstar/listener"
-	"github.com/loadstar-lb/loadstar/modules/explain"
+	"github.com/loadstar-lb/loadstar/modules/census"
 )
 
 // controller is what the admin endpoint gives orders to.
@@ -28,7 +28,7 @@ type controller interface {
 	Load(ctx context.Context, name string, src []byte) outcome
 	Status() status
 	// Servers tells how the servers of all pools are.
-	Servers() []explain.State
+	Servers() []census.Server
 }
 
 // outcome is what became of a load.
@@ -50,6 +50,8 @@ type status struct {
 	Loaded      time.Time `json:"loaded"`       // the configuration in force
 	LastLoad    time.Time `json:"last_load"`    // the last attempt
 	LastLoadOK  bool      `json:"last_load_ok"` // of that attempt
+	Loads       uint64    `json:"loads"`        // attempts that came into force
+	LoadsFailed uint64    `json:"loads_failed"` // and others
 	Connections int64     `json:"connections"`
 	Goroutines  int       `json:"goroutines"`
 	Draining    int       `json:"draining"` // older generations that still serve somebody

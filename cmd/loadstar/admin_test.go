@@ -15,7 +15,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
-	"github.com/loadstar-lb/loadstar/modules/explain"
+	"github.com/loadstar-lb/loadstar/modules/census"
 )
 
 // control records orders, and refuses configurations that say "bad".
@@ -39,8 +39,8 @@ func (c *control) Load(_ context.Context, name string, src []byte) outcome {
 
 func (c *control) Status() status { return status{Generation: 7, LastLoadOK: true} }
 
-func (c *control) Servers() []explain.State {
-	return []explain.State{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}
+func (c *control) Servers() []census.Server {
+	return []census.Server{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}
 }
 
 func newAdmin(c *control) *admin {

@@ -60,6 +60,7 @@ var floors = map[string]int{
 	"dsl":             4, // Load
 	"dsl/lsp":         5, // the language server
 	"modules/pool":    4,
+	"modules/census":  4, // what is running, as values
 	"modules/handler": 5,
 	"modules":         6, // the table of contents
 	"modules/graph":   7, // checked config to runtime graph

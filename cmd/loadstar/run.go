@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -14,9 +13,8 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/modules"
-	"github.com/loadstar-lb/loadstar/modules/explain"
+	"github.com/loadstar-lb/loadstar/modules/census"
 	lbruntime "github.com/loadstar-lb/loadstar/modules/runtime"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 func runCommand() *cobra.Command {
@@ -44,20 +42,18 @@ type process struct {
 	runtime *lbruntime.Runtime
 	admin   *admin
 	notify  *notifier
-	started time.Time
 
 	loading sync.Mutex
 	mu      sync.Mutex // guards what follows
 	grace   time.Duration
-	last    time.Time
-	lastOK  bool
 }
 
 func newProcess(file string, c *cobra.Command) *process {
 	out := newFanout(slog.NewTextHandler(c.ErrOrStderr(), nil))
-	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier(), started: time.Now()}
+	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier()}
 	slog.SetDefault(p.log)
 	p.runtime = lbruntime.New(modules.Standard(), p.log)
+	p.runtime.Version = versionText()
 	p.admin = &admin{control: p, log: p.log}
 	return p
 }
@@ -96,11 +92,10 @@ func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
 		return outcome{Diagnostics: list}
 	}
 	p.notify.reloading()
+	begin := time.Now()
 	o := p.load(name, src)
 	p.notify.ready()
-	p.mu.Lock()
-	p.last, p.lastOK = time.Now(), o.OK()
-	p.mu.Unlock()
+	p.runtime.Tried(begin, o.OK())
 	p.warn(o.Diagnostics)
 	if o.OK() {
 		p.log.Info("configuration in force", "generation", o.Generation)
@@ -196,20 +191,20 @@ func firstError(list diag.List) string {
 
 // Status implements controller.
 func (p *process) Status() status {
-	st := p.runtime.Stats()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	c := p.runtime.Census().Process
 	return status{
-		Version: versionText(), PID: os.Getpid(), Generation: st.Generation, Started: p.started,
-		Loaded: st.Loaded, LastLoad: p.last, LastLoadOK: p.lastOK,
-		Connections: st.Connections, Goroutines: runtime.NumGoroutine(), Draining: st.Draining,
+		Version: c.Version, PID: c.PID, Generation: c.Generation, Started: c.Started,
+		Loaded: c.Loaded, LastLoad: c.Loads.Last, LastLoadOK: c.Loads.LastOK, Loads: c.Loads.Good, LoadsFailed: c.Loads.Failed,
+		Connections: c.Connections.Open, Goroutines: runtime.NumGoroutine(), Draining: c.Draining,
 	}
 }
 
 // Servers implements controller.
-func (p *process) Servers() []explain.State {
-	out := []explain.State{}
-	p.runtime.EachServer(func(s *upstream.Server) { out = append(out, explain.StateOf(s)) })
+func (p *process) Servers() []census.Server {
+	out := []census.Server{}
+	for _, pool := range p.runtime.Census().Pools {
+		out = append(out, pool.Servers...)
+	}
 	return out
 }
 

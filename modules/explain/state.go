@@ -9,7 +9,8 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// State is how a server is doing, as the running process says.
+// State is how a server is doing, as the running process says: what of a
+// census.Server matters here.
 type State struct {
 	Pool    string `json:"pool"`
 	Name    string `json:"name"`
@@ -22,33 +23,6 @@ type State struct {
 	Queued  int64  `json:"queued"`
 	Total   int64  `json:"total"`
 	Why     string `json:"why,omitempty"`
-}
-
-// StateOf describes a server of the running process.
-func StateOf(s *upstream.Server) State {
-	st := State{
-		Pool: s.Pool, Name: s.Name, Address: s.Address, Up: s.Up(), Usable: s.Usable(), Weight: s.WeightNow(), Share: s.Share(),
-		Active: s.Live.Active(), Queued: s.Live.Queued(), Total: s.Live.Total.Load(),
-	}
-	down, drained := s.Live.Barred()
-	ordered := s.Live.Ordered().Admin
-	switch {
-	case s.Disabled:
-		st.Why = "disabled"
-	case ordered == upstream.Maint:
-		st.Why = "in maintenance by an operator"
-	case down:
-		st.Why = "its agent says so"
-	case s.Live.Verdict() == upstream.Down:
-		st.Why = "its probes fail"
-	case s.Live.Ejected():
-		st.Why = "it failed on live traffic"
-	case ordered == upstream.Drain:
-		st.Why = "drained by an operator"
-	case drained:
-		st.Why = "its agent drains it"
-	}
-	return st
 }
 
 // Assume has servers be as they are in the running process. States of servers

@@ -11,6 +11,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/live"
@@ -86,6 +87,8 @@ type Deps struct {
 	Order func(upstream.Key) upstream.Order
 	// Control takes changes at run time, for handlers; nil: nobody does.
 	Control overlay.Control
+	// Census tells what is running, for handlers; nil: nothing is.
+	Census census.Source
 }
 
 // builder is one building in progress.
@@ -106,6 +109,9 @@ type builder struct {
 func Build(cfg *config.Config, d Deps) (*Graph, diag.List) {
 	if d.Log == nil {
 		d.Log = slog.Default()
+	}
+	if d.Census == nil {
+		d.Census = census.Nothing{}
 	}
 	b := &builder{
 		Deps: d, cfg: cfg, matchers: matcher.NewSet(d.Set.Matchers...),

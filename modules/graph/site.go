@@ -127,7 +127,7 @@ func (b *builder) site(cfg *config.Site) {
 	}
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
-		Errors: s.errors, Forwarded: s.forwarded, Control: b.Control,
+		Errors: s.errors, Forwarded: s.forwarded, Control: b.Control, Census: b.Census,
 	}
 	env.Chain = func(body []config.Node) (flow.Handler, error) { return b.chain(body, env), nil }
 	s.routes = b.chain(cfg.Body, env)
@@ -173,7 +173,7 @@ func (b *builder) gate(cfg *config.Site) *Gate {
 	if n := config.Last(cfg.Body, "maxconn"); n != nil {
 		limit = int(n.Int(0))
 	}
-	b.graph.gates = append(b.graph.gates, limited{g, limit})
+	b.graph.gates = append(b.graph.gates, limited{g, limit, cfg})
 	return g
 }
 
@@ -181,4 +181,5 @@ func (b *builder) gate(cfg *config.Site) *Gate {
 type limited struct {
 	gate  *Gate
 	limit int
+	cfg   *config.Site
 }

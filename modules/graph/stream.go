@@ -120,7 +120,7 @@ func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
 		s.looks = s.looks || looksAtHello(n.When)
 		s.logWhen = append(s.logWhen, when)
 	}
-	env := &handler.Env{Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport, StreamIdle: s.idle}
+	env := &handler.Env{Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport, StreamIdle: s.idle, Census: b.Census}
 	for i := range cfg.Body {
 		n := &cfg.Body[i]
 		m := b.Set.Stream(n.Word)

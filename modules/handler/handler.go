@@ -8,6 +8,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
@@ -41,6 +42,8 @@ type Env struct {
 	Pool func(name string) *pool.Pool
 	// Transport gives what carries exchanges to a pool's servers.
 	Transport func(p *pool.Pool) transport.Transport
+	// Census tells what is running, while the handler serves; never nil.
+	Census census.Source
 	// StreamIdle is the site's timeout of streams without traffic; 0: the
 	// server's.
 	StreamIdle time.Duration

@@ -33,7 +33,7 @@ func (b *builder) newPolicy(m *balancer.Module, n *config.Node) {
 		b.errs = append(b.errs, d)
 		return
 	}
-	b.p.policy, b.p.Balance = policy, n.Range
+	b.p.policy, b.p.Balance, b.p.Algorithm = policy, n.Range, n.Variant
 	b.p.bodies, _ = policy.(balancer.BodyPolicy)
 	if n.Variant == "first" {
 		b.firstNeedsMaxconn(n)

@@ -23,6 +23,8 @@ type Pool struct {
 	Affinity persistence.Affinity // nil without `persist`
 	Persist  diag.Range           // of the `persist` directive
 	Balance  diag.Range           // of the `balance` directive
+	// Algorithm is the word after `balance`.
+	Algorithm string
 
 	servers    []*upstream.Server
 	live       *upstream.Live // the pool's own
@@ -64,6 +66,9 @@ func (p *Pool) Servers() []*upstream.Server { return p.servers }
 
 // Live gives the pool's own counters: exchanges in progress, waiting, totals.
 func (p *Pool) Live() *upstream.Live { return p.live }
+
+// QueueSize gives how many may wait in line, 0 for no limit.
+func (p *Pool) QueueSize() int64 { return p.queueSize }
 
 // Usable counts the servers that may be chosen now, and the backups that stand
 // behind them.

@@ -30,6 +30,8 @@ import (
 
 // Runtime is the running process's configurations.
 type Runtime struct {
+	Version string // for reports; set before the first Apply
+
 	set     *modules.Set
 	shared  *graph.Shared
 	host    *listener.Host
@@ -42,6 +44,7 @@ type Runtime struct {
 	count    uint64
 	draining atomic.Int64
 	ticker   ticker // guarded by applying
+	loads    loads
 	drained  sync.WaitGroup
 	overlay  *overlay.Overlay
 	base     *config.Config // in force, without what was changed at run time; guarded by applying
@@ -91,7 +94,7 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 	}
 	tx := live.Begin()
 	g, found := graph.Build(cfg, graph.Deps{
-		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections,
+		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections, Census: r,
 		Order: changes.Order, Control: r.overlay,
 	})
 	if found.HasErrors() {

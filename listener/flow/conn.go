@@ -145,6 +145,14 @@ func (c *Conn) OnDrain(f func()) {
 	c.drain.Store(&f)
 }
 
+// Farewell has a codec that says goodbye do so, and the connection end when what is
+// in progress has; others end with their next exchange.
+func (c *Conn) Farewell() {
+	if f := c.drain.Load(); f != nil {
+		(*f)()
+	}
+}
+
 // CloseIfIdle closes the connection unless an exchange is going on.
 func (c *Conn) CloseIfIdle() bool {
 	if f := c.drain.Load(); f != nil {

@@ -36,6 +36,8 @@ type Shared struct {
 	// Tickets and Authority belong to the process.
 	Tickets   *certs.Tickets
 	Authority *certs.Authorities
+
+	known map[upstream.Key]upstream.Health
 }
 
 // NewShared makes empty registries.
@@ -50,6 +52,23 @@ func NewShared() *Shared {
 		Certs:    live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
 		Clients:  live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
 		Tickets:  certs.NewTickets(), Authority: &certs.Authorities{},
+	}
+}
+
+// Resume has servers that are new to this process begin with what another one knew
+// of them. It is for before anything is built.
+func (s *Shared) Resume(known []upstream.Health) {
+	s.known = make(map[upstream.Key]upstream.Health, len(known))
+	for _, h := range known {
+		s.known[h.Key] = h
+	}
+}
+
+// resume tells a server that is new to this process what is known of it.
+func (s *Shared) resume(k upstream.Key, l *upstream.Live) {
+	if h, ok := s.known[k]; ok {
+		l.Resume(h)
+		delete(s.known, k) // what comes back years later is new
 	}
 }
 
@@ -196,6 +215,7 @@ func (b *builder) pools() {
 			Live: func(k upstream.Key) *upstream.Live {
 				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) {
 					l := newLive(k)
+					b.Shared.resume(k, l)
 					if b.Order != nil {
 						l.Order(b.Order(k))
 					}

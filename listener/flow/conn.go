@@ -134,6 +134,10 @@ func (c *Conn) Busy() bool { return c.state.CompareAndSwap(stateIdle, stateBusy)
 // Idle marks the end of an exchange.
 func (c *Conn) Idle() { c.state.CompareAndSwap(stateBusy, stateIdle) }
 
+// Resting reports whether no exchange is going on; it may be asked from any
+// goroutine.
+func (c *Conn) Resting() bool { return c.state.Load() == stateIdle }
+
 // OnDrain has f called, perhaps more than once and from another goroutine,
 // instead of the connection being closed by CloseIfIdle: for codecs that say
 // goodbye first. f must not wait. nil takes it back.

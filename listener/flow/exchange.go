@@ -155,6 +155,19 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 	x.Record.Req, x.Record.Conn = &x.Req, c
 }
 
+// Witness is told, while an exchange is served, that its client has left. It is
+// called by the goroutine that notices, and must not wait.
+type Witness interface{ ClientLeft() }
+
+// OnLeave has w told when the client leaves, at once if it has left already; nil
+// takes that back: nobody is told any more when it returns. Only codecs that read
+// while an exchange is served can tell (HTTP/2); with others w is never called.
+func (x *Exchange) OnLeave(w Witness) {
+	if r, ok := x.responder.(interface{ OnLeave(w Witness) }); ok {
+		r.OnLeave(w)
+	}
+}
+
 // Responder gives the codec's responder.
 func (x *Exchange) Responder() Responder { return x.responder }
 

@@ -79,7 +79,7 @@ type Graph struct {
 	Process   Process
 	gates     []limited
 	tables    []limitedTable
-	carriers  map[*pool.Pool]*transport.HTTP1
+	carriers  map[*pool.Pool]*transport.HTTP
 	cancel    []func()
 }
 
@@ -134,7 +134,7 @@ func Build(cfg *config.Config, d Deps) (*Graph, diag.List) {
 	}
 	b := &builder{
 		Deps: d, cfg: cfg, matchers: matcher.NewSet(d.Set.Matchers...),
-		graph: &Graph{Pools: make(map[string]*pool.Pool, len(cfg.Pools)), carriers: map[*pool.Pool]*transport.HTTP1{}},
+		graph: &Graph{Pools: make(map[string]*pool.Pool, len(cfg.Pools)), carriers: map[*pool.Pool]*transport.HTTP{}},
 		byKey: map[string]*Listener{},
 	}
 	b.process()
@@ -248,7 +248,7 @@ func (b *builder) transport(p *pool.Pool) transport.Transport {
 	if t := b.graph.carriers[p]; t != nil {
 		return t
 	}
-	t := transport.NewHTTP1(p.Servers(), func(k transport.Key) *transport.Idle {
+	t := transport.New(p.Servers(), func(k transport.Key) *transport.Idle {
 		i, err := b.Shared.Idle.Get(b.Tx, k, func() (*transport.Idle, error) { return transport.NewIdle(0), nil })
 		if err != nil {
 			return transport.NewIdle(0)

@@ -29,9 +29,7 @@ func (s *Socket) accept() {
 		}
 		s.failed(err)
 	}
-	if !s.handed.Load() {
-		s.empty()
-	}
+	s.empty()
 	_ = s.l.Close()
 	s.accepted.Store(true)
 	s.checkEnd()
@@ -43,7 +41,6 @@ func (s *Socket) take(c net.Conn) {
 	s.limit.Enter(&s.stopping)
 	s.host.Limit.Enter(&s.stopping)
 	s.host.Accepted.Add(1)
-	s.taken.Add(1)
 	s.begin(c)
 }
 

@@ -26,10 +26,8 @@ type Host struct {
 	Limit Limit
 	// Accepted and Panics count over the life of the process.
 	Accepted, Panics atomic.Uint64
-	// Inherited are sockets that are taken over instead of being bound; may be nil.
-	Inherited *Inherited
-	reserve   reserve
-	trim      trimmer
+	reserve          reserve
+	trim             trimmer
 }
 
 // NewHost gives a Host without a limit and without sockets. Close gives back what
@@ -59,10 +57,6 @@ type Socket struct {
 	limit  Limit
 	open   tracker
 
-	taken, looked atomic.Uint64 // connections accepted; of those, when Stuck looked
-	waited        atomic.Bool   // there was a queue when Stuck looked
-
-	handed   atomic.Bool // another process accepts on it, too
 	stopping atomic.Bool
 	stop     chan struct{} // closed with stopping set
 	accepted atomic.Bool   // the accept loop has ended
@@ -82,10 +76,7 @@ func (h *Host) Bind(key Key) (*Socket, error) {
 }
 
 func (h *Host) bind(key Key, share bool) (*Socket, error) {
-	l, err := h.Inherited.stream(key)
-	if l == nil && err == nil {
-		l, err = listen(key, share)
-	}
+	l, err := listen(key, share)
 	if err != nil {
 		return nil, err
 	}

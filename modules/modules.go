@@ -42,6 +42,7 @@ func Standard() *Set {
 			handler.Rewrite,
 			handler.Error,
 			handler.BasicAuth,
+			handler.Stats,
 			handler.ForwardFor,
 			handler.TrustedProxies,
 		},

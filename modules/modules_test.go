@@ -96,7 +96,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true", "sample PART": "1/10", "syslog ADDRESS": "tls://127.0.0.1:6514", "format FORMAT": "combined", "on CONDITION": "503", "key KEY": "{client.ip}",
-		"user HASH": bcryptHash, "auth HASH": bcryptHash,
+		"user HASH": bcryptHash, "stats PATH": "/sample", "auth HASH": bcryptHash,
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {
 		return v

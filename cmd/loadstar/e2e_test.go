@@ -8,7 +8,17 @@ import (
 	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/e2e"
 )
 
+// statsHash is the hash of statsPassword.
+const (
+	statsPassword = "hunter2"
+	statsHash     = "$2a$04$2bHPMsv.OJptykW3hwFlg.nMBLL9FSZrhGM1scQhMiBNIIrWn5Cz2"
+)
+
 func TestMain(m *testing.M) {
+	// What the examples take from the environment: "hunter2", in the cheapest way.
+	if err := os.Setenv("STATS_PASSWORD_HASH", statsHash); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	e2e.Remove()
 	os.Exit(code)

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -218,6 +219,15 @@ func TestExampleArticle(t *testing.T) {
 		}
 	}
 
+	// The statistics, with the password only.
+	if a := x.get("80", "www.example1.com", "/lb-stats"); a.Status != http.StatusUnauthorized {
+		t.Errorf("the statistics without a password: %d", a.Status)
+	}
+	login := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("myusername:"+statsPassword))
+	if a := x.get("80", "www.example1.com", "/lb-stats", login); a.Status != http.StatusOK || !strings.Contains(a.Body, "example1_farm") {
+		t.Errorf("the statistics: %d %.200s", a.Status, a.Body)
+	}
+
 	if by := x.overTLS("443", "www.example1.com"); by != secure[0] && by != secure[1] {
 		t.Errorf("TLS was answered by %q", by)
 	}
@@ -432,7 +442,7 @@ func TestExampleLogging(t *testing.T) {
 
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb"}
+	tested := []string{"quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "proxy-protocol.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

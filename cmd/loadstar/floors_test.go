@@ -52,6 +52,7 @@ var floors = map[string]int{
 	"listener":            3,
 	"logging/":            3, // formats and sinks
 	"modules/balancer":    3,
+	"modules/census":      3, // what is running, as values
 	"modules/health":      3,
 	"modules/overlay":     3, // what is changed at run time
 	"modules/persistence": 3,
@@ -60,7 +61,7 @@ var floors = map[string]int{
 	"dsl":             4, // Load
 	"dsl/lsp":         5, // the language server
 	"modules/pool":    4,
-	"modules/census":  4, // what is running, as values
+	"modules/stats":   4, // what is running, as a page, CSV and JSON
 	"modules/handler": 5,
 	"modules":         6, // the table of contents
 	"modules/graph":   7, // checked config to runtime graph

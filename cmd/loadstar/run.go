@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,8 +22,8 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run in the foreground",
-		Long: "Run in the foreground. SIGHUP reads the configuration again, SIGUSR1 opens log files anew, SIGUSR2 starts the program anew and " +
-			"hands it the sockets (see upgrade), SIGTERM and SIGINT let what is in progress end and stop, a second one stops at once.",
+		Long: "Run in the foreground. SIGHUP reads the configuration again, SIGUSR1 opens log files anew, SIGTERM and SIGINT let what is " +
+			"in progress end and stop, a second one stops at once.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return newProcess(file, c).run()
@@ -43,26 +42,15 @@ type process struct {
 	runtime *lbruntime.Runtime
 	admin   *admin
 	notify  *notifier
-	self    string // the program's file
-	inherit *inheritance
-	signals *signals
-	beat    chan struct{}   // the main loop's answer to sigBeat
-	busy    atomic.Bool     // the main loop is loading a configuration
-	life    context.Context // ends when the process is to stop
-	die     context.CancelFunc
-	ending  atomic.Bool // it stops, or another process has taken over
-	heir    *heir       // that process; written before ending
 
 	loading sync.Mutex
 	mu      sync.Mutex // guards what follows
-	waits   waits
+	grace   time.Duration
 }
 
 func newProcess(file string, c *cobra.Command) *process {
 	out := newFanout(slog.NewTextHandler(c.ErrOrStderr(), nil))
-	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier(),
-		self: self(), inherit: &inheritance{}, beat: make(chan struct{}, 1)}
-	p.life, p.die = context.WithCancel(context.Background())
+	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier()}
 	slog.SetDefault(p.log)
 	p.runtime = lbruntime.New(modules.Standard(), p.log)
 	p.runtime.Version = versionText()
@@ -72,61 +60,24 @@ func newProcess(file string, c *cobra.Command) *process {
 
 // run starts, obeys signals, and gives how it ended.
 func (p *process) run() error {
-	p.signals = catchSignals()
-	defer p.signals.stop()
-	defer p.die()
-	if err := p.start(); err != nil {
-		return err
+	signals := catchSignals()
+	defer signals.stop()
+	first := p.Load(context.Background(), "", nil)
+	if !first.OK() {
+		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
+		return verdict(p.file, first.Diagnostics)
 	}
-	if every := watchdogInterval(); every > 0 {
-		go p.watchdog(every, p.signals, p.life.Done())
-	}
-	cut := 0
-	if p.obey(p.signals) == sigLeave {
-		p.die()
-		cut = p.leave(p.signals)
-	} else {
-		p.die()
-		if !p.ending.CompareAndSwap(false, true) {
-			p.orphan()
-		}
-		p.notify.stopping(p.graceful().delay + p.graceful().grace)
-		cut = p.shutdown(p.signals)
-	}
+	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
+	p.notify.ready()
+	p.obey(signals)
+	p.notify.stopping()
+	cut := p.shutdown(signals)
 	p.admin.Close()
 	if cut > 0 {
 		p.log.Warn("stopped", "connections_cut", cut)
 	} else {
 		p.log.Info("stopped")
 	}
-	return nil
-}
-
-// start takes over what there is to take over, and serves.
-func (p *process) start() error {
-	in, err := inherit()
-	if err != nil {
-		return err
-	}
-	p.inherit = in
-	p.runtime.Inherit(&in.sockets, in.Servers)
-	p.admin.inherited = &in.sockets
-	first := p.Load(context.Background(), "", nil)
-	if !first.OK() {
-		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
-		in.fails(firstError(first.Diagnostics))
-		return verdict(p.file, first.Diagnostics)
-	}
-	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
-	if err := in.serves(); err != nil {
-		return err
-	}
-	for _, addr := range in.sockets.Close() {
-		if in.channel == nil {
-			p.log.Warn("a socket that systemd opened is wanted by no site", "socket", addr)
-		}
-	}
-	p.notify.ready()
 	return nil
 }
 
@@ -140,20 +91,15 @@ func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
 		list.Add(diag.Range{}, "cancelled", "the request was withdrawn")
 		return outcome{Diagnostics: list}
 	}
-	if first := p.runtime.Stats().Generation == 0; !first { // it is not ready before it serves
-		p.notify.reloading()
-		defer p.notify.ready()
-	}
+	p.notify.reloading()
 	begin := time.Now()
 	o := p.load(name, src)
+	p.notify.ready()
 	p.runtime.Tried(begin, o.OK())
 	p.warn(o.Diagnostics)
-	switch {
-	case o.OK():
+	if o.OK() {
 		p.log.Info("configuration in force", "generation", o.Generation)
-	case o.Generation == 0:
-		p.log.Error("configuration refused", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
-	default:
+	} else {
 		p.log.Error("configuration refused; the old one goes on", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
 	}
 	return o
@@ -212,18 +158,17 @@ func (p *process) load(name string, src []byte) outcome {
 	commit()
 	p.out.set(p.runtime.Process().Handlers)
 	p.mu.Lock()
-	p.waits = waitsOf(cfg)
+	p.grace = grace(cfg)
 	p.mu.Unlock()
 	return o
 }
 
-// waitsOf reads how long a stop may take.
-func waitsOf(cfg *config.Config) waits {
-	w := waits{grace: 30 * time.Second}
+// grace reads how long a stop may take.
+func grace(cfg *config.Config) time.Duration {
 	if n := config.Last(cfg.Process, "grace"); n != nil {
-		w.grace, w.delay, w.retired = time.Duration(n.Int(0)), n.OptionDuration("delay"), n.OptionDuration("retired")
+		return time.Duration(n.Int(0))
 	}
-	return w
+	return 30 * time.Second
 }
 
 // stateOf gives the directory that a configuration names for what must survive a
@@ -263,39 +208,28 @@ func (p *process) Servers() []census.Server {
 	return out
 }
 
-// obey serves signals until one asks to stop, or another process has taken over.
-func (p *process) obey(s *signals) order {
+// obey serves signals until one asks to stop.
+func (p *process) obey(s *signals) {
 	for {
-		switch o := s.next(); o {
+		switch s.next() {
 		case sigReload:
-			p.reload()
+			o := p.Load(context.Background(), "", nil)
+			if !o.OK() {
+				show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
+			}
 		case sigReopen:
 			p.runtime.Reopen()
-		case sigUpgrade:
-			go func() { _, _ = p.Upgrade(context.Background()) }() // it logs what becomes of it
-		case sigBeat:
-			select {
-			case p.beat <- struct{}{}:
-			default: // nobody has taken the last one
-			}
-		case sigStop, sigLeave:
-			return o
+		case sigStop:
+			return
 		}
-	}
-}
-
-// reload reads the file again.
-func (p *process) reload() {
-	p.busy.Store(true)
-	defer p.busy.Store(false)
-	if o := p.Load(context.Background(), "", nil); !o.OK() {
-		show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
 	}
 }
 
 // shutdown drains within the grace period; a second signal to stop ends it.
 func (p *process) shutdown(s *signals) (cut int) {
-	grace := p.graceful().grace
+	p.mu.Lock()
+	grace := p.grace
+	p.mu.Unlock()
 	p.log.Info("stopping", "connections", p.runtime.Stats().Connections, "grace", grace)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

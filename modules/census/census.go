@@ -98,6 +98,7 @@ func RatesOf(t *measure.Traffic, now int64) (r Rates) {
 // Pool is one pool.
 type Pool struct {
 	Name      string   `json:"name"`
+	TCP       bool     `json:"tcp"`        // only streams come to it
 	Balance   string   `json:"balance"`    // the algorithm
 	Usable    int      `json:"usable"`     // servers that may be chosen now
 	Backups   int      `json:"backups"`    // usable backups behind them

@@ -46,6 +46,7 @@ type Server struct {
 	Changed    time.Duration        `json:"changed"` // since the last change of its verdict, or since the process began; nanoseconds
 	Probed     bool                 `json:"probed"`  // it was probed at least once
 	Check      LastCheck            `json:"check"`
+	Probing    Probing              `json:"probing"`
 	Checks     upstream.CheckCounts `json:"checks"`
 
 	Tries
@@ -53,6 +54,15 @@ type Server struct {
 	Rates
 	Live   *upstream.Live   `json:"-"` // Traffic and Checks: histograms, peaks, histories
 	Server *upstream.Server `json:"-"` // as it is configured
+}
+
+// Probing tells how close a server's verdict is to a change; the zero Probing is
+// of one that nobody probes.
+type Probing struct {
+	Rise    int  `json:"rise"`
+	Fall    int  `json:"fall"`
+	Counter int  `json:"counter"` // 0 to Rise+Fall-1, up from Rise on
+	Follows bool `json:"follows"` // the verdict of another server's probes
 }
 
 // LastCheck is the newest probe.

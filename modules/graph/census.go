@@ -20,6 +20,7 @@ func (g *Graph) Census(c *census.Census, now int64) {
 	c.Pools = make([]census.Pool, 0, len(g.Pools))
 	for _, name := range slices.Sorted(maps.Keys(g.Pools)) {
 		c.Pools = append(c.Pools, poolCensus(g.Pools[name], now))
+		c.Pools[len(c.Pools)-1].TCP = g.carriers[g.Pools[name]] == nil
 	}
 }
 
@@ -44,7 +45,10 @@ func poolCensus(p *pool.Pool, now int64) census.Pool {
 	}
 	out.Usable, out.Backups = p.Usable()
 	for _, s := range p.Servers() {
-		out.Servers = append(out.Servers, census.ServerOf(s, now))
+		v := census.ServerOf(s, now)
+		v.Probing.Rise, v.Probing.Fall, v.Probing.Counter = p.Probing(s)
+		v.Probing.Follows = p.Follows(s)
+		out.Servers = append(out.Servers, v)
 	}
 	return out
 }

@@ -129,6 +129,7 @@ func (b *builder) site(cfg *config.Site) {
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
 		Errors: s.errors, Forwarded: s.forwarded, Control: b.Control, Census: b.Census,
 	}
+	env.Match = func(when *config.Expr) (matcher.Matcher, error) { return matcher.Compile(when, b.matchers) }
 	env.Chain = func(body []config.Node) (flow.Handler, error) { return b.chain(body, env), nil }
 	s.routes = b.chain(cfg.Body, env)
 	b.listenHTTP(cfg, s, times.limits())

@@ -9,6 +9,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/modules/census"
+	"github.com/loadstar-lb/loadstar/modules/matcher"
 	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/pool"
 	"github.com/loadstar-lb/loadstar/modules/transport"
@@ -49,6 +50,8 @@ type Env struct {
 	StreamIdle time.Duration
 	// Chain builds the routes of a block, for `handle`.
 	Chain func(body []config.Node) (flow.Handler, error)
+	// Match makes the condition of an option; nil is always true.
+	Match func(when *config.Expr) (matcher.Matcher, error)
 	// Errors are the site's error pages, which `error` fills in.
 	Errors *ErrorPages
 	// Forwarded is what the site tells servers of its clients; `forwardfor` and

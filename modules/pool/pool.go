@@ -86,3 +86,24 @@ func (p *Pool) Find(l *upstream.Live) *upstream.Server { return p.byLive[l] }
 
 // Count implements flow.Tally, for exchanges and streams that got no server.
 func (p *Pool) Count(r *flow.Record) { p.live.Traffic.Count(r) }
+
+// Probing tells by which thresholds a server of the pool is judged, and where the
+// counter stands: 0 to rise+fall-1, up from rise on. All are 0 without a probe.
+func (p *Pool) Probing(s *upstream.Server) (rise, fall, counter int) {
+	if s.Index >= len(p.monitors) || p.monitors[s.Index] == nil {
+		return 0, 0, 0
+	}
+	m := &p.monitors[s.Index].Settings
+	counter, ok := s.Live.Counter()
+	if !ok { // nobody has probed it yet
+		machine := health.NewMachine(m.Rise, m.Fall)
+		machine.Begin(m.Initial)
+		counter = machine.Counter
+	}
+	return m.Rise, m.Fall, counter
+}
+
+// Follows tells whether the probes of another server judge this one.
+func (p *Pool) Follows(s *upstream.Server) bool {
+	return s.Index < len(p.tracks) && p.tracks[s.Index] != nil
+}

@@ -17,9 +17,7 @@ func newOverlay(r *Runtime) *overlay.Overlay {
 	vocabulary := r.set.Vocabulary()
 	return overlay.New(overlay.Deps{
 		Each: r.EachServer, Rebuild: r.rebuild, Log: r.log,
-		Shut: func(k upstream.Key) int {
-			return upstream.ShutFlights(func(f upstream.FlightInfo) bool { return f.Server.Key == k })
-		},
+		Shut: func(upstream.Key) int { return 0 },
 		Parse: func(line string) (*config.Node, diag.List) {
 			return parseServer(line, dsl.Options{Vocabulary: vocabulary})
 		},

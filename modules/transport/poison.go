@@ -4,5 +4,3 @@ package transport
 
 // poison does something under the race detector only.
 func (w *work) poison() {}
-
-func (*stream) poison() {}

@@ -29,7 +29,9 @@ func (s *Socket) accept() {
 		}
 		s.failed(err)
 	}
-	s.empty()
+	if !s.handed.Load() {
+		s.empty()
+	}
 	_ = s.l.Close()
 	s.accepted.Store(true)
 	s.checkEnd()
@@ -41,6 +43,7 @@ func (s *Socket) take(c net.Conn) {
 	s.limit.Enter(&s.stopping)
 	s.host.Limit.Enter(&s.stopping)
 	s.host.Accepted.Add(1)
+	s.taken.Add(1)
 	s.begin(c)
 }
 

@@ -39,6 +39,13 @@ func (r *reserve) yield() (worth bool) {
 	return true
 }
 
+// yielded reports whether they are given up at the moment.
+func (r *reserve) yielded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held == nil
+}
+
 // refill takes them again; false if there are still too few.
 func (r *reserve) refill() bool {
 	r.mu.Lock()

@@ -26,8 +26,10 @@ type Host struct {
 	Limit Limit
 	// Accepted and Panics count over the life of the process.
 	Accepted, Panics atomic.Uint64
-	reserve          reserve
-	trim             trimmer
+	// Inherited are sockets that are taken over instead of being bound; may be nil.
+	Inherited *Inherited
+	reserve   reserve
+	trim      trimmer
 }
 
 // NewHost gives a Host without a limit and without sockets. Close gives back what
@@ -57,6 +59,10 @@ type Socket struct {
 	limit  Limit
 	open   tracker
 
+	taken, looked atomic.Uint64 // connections accepted; of those, when Stuck looked
+	waited        atomic.Bool   // there was a queue when Stuck looked
+
+	handed   atomic.Bool // another process accepts on it, too
 	stopping atomic.Bool
 	stop     chan struct{} // closed with stopping set
 	accepted atomic.Bool   // the accept loop has ended
@@ -76,7 +82,10 @@ func (h *Host) Bind(key Key) (*Socket, error) {
 }
 
 func (h *Host) bind(key Key, share bool) (*Socket, error) {
-	l, err := listen(key, share)
+	l, err := h.Inherited.stream(key)
+	if l == nil && err == nil {
+		l, err = listen(key, share)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type controller interface {
 	// nil: the file's.
 	Load(ctx context.Context, name string, src []byte) outcome
 	Status() status
+	// Upgrade has another process take over, and gives its id.
+	Upgrade(ctx context.Context) (pid int, err error)
 	// Servers tells how the servers of all pools are.
 	Servers() []census.Server
 }
@@ -69,6 +71,9 @@ type admin struct {
 	mu      sync.Mutex
 	addr    string
 	server  *http.Server
+	l       net.Listener // the server's
+	// inherited are the sockets of the process that is replaced; nil: there are none.
+	inherited *listener.Inherited
 }
 
 // move binds a new address; then commit makes it the one in force, and abort
@@ -83,7 +88,7 @@ func (a *admin) move(addr string, explicit bool) (commit, abort func(), err erro
 	}
 	var l net.Listener
 	if addr != "off" {
-		l, err = listenAdmin(addr)
+		l, err = listenAdmin(a.inherited, addr)
 		if err != nil && !explicit {
 			a.log.Warn("no admin endpoint at the default address", "address", addr, "err", err)
 			return nothing, nothing, nil
@@ -105,7 +110,7 @@ func (a *admin) serve(addr string, l net.Listener) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.retire()
-	a.addr, a.server = addr, nil
+	a.addr, a.server, a.l = addr, nil, l
 	if l == nil {
 		return
 	}
@@ -158,6 +163,14 @@ func (a *admin) handler(network string) http.Handler {
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, a.control.Load(r.Context(), "", nil))
+	})
+	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
+		pid, err := a.control.Upgrade(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+			return
+		}
+		fmt.Fprintf(w, "process %d has taken over\n", pid)
 	})
 	mux.HandleFunc("POST /load", func(w http.ResponseWriter, r *http.Request) {
 		src, err := io.ReadAll(http.MaxBytesReader(w, r.Body, syntax.MaxSize))
@@ -263,7 +276,7 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 }
 
 // listenAdmin binds unix//path (mode 0600) or a loopback host:port.
-func listenAdmin(addr string) (net.Listener, error) {
+func listenAdmin(in *listener.Inherited, addr string) (net.Listener, error) {
 	path, ok := strings.CutPrefix(addr, "unix/")
 	if !ok {
 		host, _, err := net.SplitHostPort(addr)
@@ -273,7 +286,7 @@ func listenAdmin(addr string) (net.Listener, error) {
 		if !isLoopback(host) {
 			return nil, fmt.Errorf("%s is not the loopback; the admin endpoint has no passwords", host)
 		}
-		return listener.Listen(listener.Key{Network: "tcp", Address: addr})
+		return in.Listen(listener.Key{Network: "tcp", Address: addr})
 	}
-	return listener.Listen(listener.Key{Network: "unix", Address: path, Options: listener.Options{Mode: 0o600}})
+	return in.Listen(listener.Key{Network: "unix", Address: path, Options: listener.Options{Mode: 0o600}})
 }

@@ -39,6 +39,8 @@ func (c *control) Load(_ context.Context, name string, src []byte) outcome {
 
 func (c *control) Status() status { return status{Generation: 7, LastLoadOK: true} }
 
+func (c *control) Upgrade(context.Context) (int, error) { c.n++; return 4711, nil }
+
 func (c *control) Servers() []census.Server {
 	return []census.Server{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}
 }
@@ -252,7 +254,7 @@ func TestNotify(t *testing.T) {
 	n := newNotifier()
 	n.reloading()
 	n.ready()
-	n.stopping()
+	n.stopping(5 * time.Second)
 	var got []string
 	buf := make([]byte, 256)
 	for range 3 {
@@ -264,7 +266,7 @@ func TestNotify(t *testing.T) {
 		got = append(got, string(buf[:m]))
 	}
 	usec, ok := strings.CutPrefix(got[0], "RELOADING=1\nMONOTONIC_USEC=")
-	if !ok || strings.Trim(usec, "0123456789") != "" || usec == "" || got[1] != "READY=1" || got[2] != "STOPPING=1" {
+	if !ok || strings.Trim(usec, "0123456789") != "" || usec == "" || got[1] != "READY=1" || got[2] != "STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000" {
 		t.Errorf("systemd was told %q", got)
 	}
 	t.Setenv("NOTIFY_SOCKET", "")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,16 @@ func newNotifier() *notifier {
 	return &notifier{&net.UnixAddr{Name: name, Net: "unixgram"}}
 }
 
-func (n *notifier) ready()    { n.send("READY=1") }
-func (n *notifier) stopping() { n.send("STOPPING=1") }
+func (n *notifier) ready() { n.send("READY=1") }
+func (n *notifier) alive() { n.send("WATCHDOG=1") }
+
+// stopping asks for the time that it may take, and some for the rest of the way.
+func (n *notifier) stopping(wait time.Duration) {
+	n.send(fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d", (wait + 10*time.Second).Microseconds()))
+}
+
+// replaced names the process that goes on.
+func (n *notifier) replaced(pid int) { n.send(fmt.Sprintf("MAINPID=%d", pid)) }
 
 // reloading carries the clock by which systemd tells this reload from an
 // earlier one (Type=notify-reload).

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,8 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run in the foreground",
-		Long: "Run in the foreground. SIGHUP reads the configuration again, SIGUSR1 opens log files anew, SIGTERM and SIGINT let what is " +
-			"in progress end and stop, a second one stops at once.",
+		Long: "Run in the foreground. SIGHUP reads the configuration again, SIGUSR1 opens log files anew, SIGUSR2 starts the program anew and " +
+			"hands it the sockets (see upgrade), SIGTERM and SIGINT let what is in progress end and stop, a second one stops at once.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return newProcess(file, c).run()
@@ -42,15 +43,26 @@ type process struct {
 	runtime *lbruntime.Runtime
 	admin   *admin
 	notify  *notifier
+	self    string // the program's file
+	inherit *inheritance
+	signals *signals
+	beat    chan struct{}   // the main loop's answer to sigBeat
+	busy    atomic.Bool     // the main loop is loading a configuration
+	life    context.Context // ends when the process is to stop
+	die     context.CancelFunc
+	ending  atomic.Bool // it stops, or another process has taken over
+	heir    *heir       // that process; written before ending
 
 	loading sync.Mutex
 	mu      sync.Mutex // guards what follows
-	grace   time.Duration
+	waits   waits
 }
 
 func newProcess(file string, c *cobra.Command) *process {
 	out := newFanout(slog.NewTextHandler(c.ErrOrStderr(), nil))
-	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier()}
+	p := &process{file: file, cmd: c, out: out, log: slog.New(out), notify: newNotifier(),
+		self: self(), inherit: &inheritance{}, beat: make(chan struct{}, 1)}
+	p.life, p.die = context.WithCancel(context.Background())
 	slog.SetDefault(p.log)
 	p.runtime = lbruntime.New(modules.Standard(), p.log)
 	p.runtime.Version = versionText()
@@ -60,24 +72,61 @@ func newProcess(file string, c *cobra.Command) *process {
 
 // run starts, obeys signals, and gives how it ended.
 func (p *process) run() error {
-	signals := catchSignals()
-	defer signals.stop()
-	first := p.Load(context.Background(), "", nil)
-	if !first.OK() {
-		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
-		return verdict(p.file, first.Diagnostics)
+	p.signals = catchSignals()
+	defer p.signals.stop()
+	defer p.die()
+	if err := p.start(); err != nil {
+		return err
 	}
-	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
-	p.notify.ready()
-	p.obey(signals)
-	p.notify.stopping()
-	cut := p.shutdown(signals)
+	if every := watchdogInterval(); every > 0 {
+		go p.watchdog(every, p.signals, p.life.Done())
+	}
+	cut := 0
+	if p.obey(p.signals) == sigLeave {
+		p.die()
+		cut = p.leave(p.signals)
+	} else {
+		p.die()
+		if !p.ending.CompareAndSwap(false, true) {
+			p.orphan()
+		}
+		p.notify.stopping(p.graceful().delay + p.graceful().grace)
+		cut = p.shutdown(p.signals)
+	}
 	p.admin.Close()
 	if cut > 0 {
 		p.log.Warn("stopped", "connections_cut", cut)
 	} else {
 		p.log.Info("stopped")
 	}
+	return nil
+}
+
+// start takes over what there is to take over, and serves.
+func (p *process) start() error {
+	in, err := inherit()
+	if err != nil {
+		return err
+	}
+	p.inherit = in
+	p.runtime.Inherit(&in.sockets, in.Servers)
+	p.admin.inherited = &in.sockets
+	first := p.Load(context.Background(), "", nil)
+	if !first.OK() {
+		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
+		in.fails(firstError(first.Diagnostics))
+		return verdict(p.file, first.Diagnostics)
+	}
+	p.log.Info("serving", "version", versionText(), "config", p.file, "listening", p.runtime.Stats().Listening)
+	if err := in.serves(); err != nil {
+		return err
+	}
+	for _, addr := range in.sockets.Close() {
+		if in.channel == nil {
+			p.log.Warn("a socket that systemd opened is wanted by no site", "socket", addr)
+		}
+	}
+	p.notify.ready()
 	return nil
 }
 
@@ -91,15 +140,20 @@ func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
 		list.Add(diag.Range{}, "cancelled", "the request was withdrawn")
 		return outcome{Diagnostics: list}
 	}
-	p.notify.reloading()
+	if first := p.runtime.Stats().Generation == 0; !first { // it is not ready before it serves
+		p.notify.reloading()
+		defer p.notify.ready()
+	}
 	begin := time.Now()
 	o := p.load(name, src)
-	p.notify.ready()
 	p.runtime.Tried(begin, o.OK())
 	p.warn(o.Diagnostics)
-	if o.OK() {
+	switch {
+	case o.OK():
 		p.log.Info("configuration in force", "generation", o.Generation)
-	} else {
+	case o.Generation == 0:
+		p.log.Error("configuration refused", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
+	default:
 		p.log.Error("configuration refused; the old one goes on", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
 	}
 	return o
@@ -158,17 +212,18 @@ func (p *process) load(name string, src []byte) outcome {
 	commit()
 	p.out.set(p.runtime.Process().Handlers)
 	p.mu.Lock()
-	p.grace = grace(cfg)
+	p.waits = waitsOf(cfg)
 	p.mu.Unlock()
 	return o
 }
 
-// grace reads how long a stop may take.
-func grace(cfg *config.Config) time.Duration {
+// waitsOf reads how long a stop may take.
+func waitsOf(cfg *config.Config) waits {
+	w := waits{grace: 30 * time.Second}
 	if n := config.Last(cfg.Process, "grace"); n != nil {
-		return time.Duration(n.Int(0))
+		w.grace, w.delay, w.retired = time.Duration(n.Int(0)), n.OptionDuration("delay"), n.OptionDuration("retired")
 	}
-	return 30 * time.Second
+	return w
 }
 
 // stateOf gives the directory that a configuration names for what must survive a
@@ -208,28 +263,39 @@ func (p *process) Servers() []census.Server {
 	return out
 }
 
-// obey serves signals until one asks to stop.
-func (p *process) obey(s *signals) {
+// obey serves signals until one asks to stop, or another process has taken over.
+func (p *process) obey(s *signals) order {
 	for {
-		switch s.next() {
+		switch o := s.next(); o {
 		case sigReload:
-			o := p.Load(context.Background(), "", nil)
-			if !o.OK() {
-				show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
-			}
+			p.reload()
 		case sigReopen:
 			p.runtime.Reopen()
-		case sigStop:
-			return
+		case sigUpgrade:
+			go func() { _, _ = p.Upgrade(context.Background()) }() // it logs what becomes of it
+		case sigBeat:
+			select {
+			case p.beat <- struct{}{}:
+			default: // nobody has taken the last one
+			}
+		case sigStop, sigLeave:
+			return o
 		}
+	}
+}
+
+// reload reads the file again.
+func (p *process) reload() {
+	p.busy.Store(true)
+	defer p.busy.Store(false)
+	if o := p.Load(context.Background(), "", nil); !o.OK() {
+		show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
 	}
 }
 
 // shutdown drains within the grace period; a second signal to stop ends it.
 func (p *process) shutdown(s *signals) (cut int) {
-	p.mu.Lock()
-	grace := p.grace
-	p.mu.Unlock()
+	grace := p.graceful().grace
 	p.log.Info("stopping", "connections", p.runtime.Stats().Connections, "grace", grace)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

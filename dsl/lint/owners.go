@@ -39,7 +39,7 @@ var owners = []struct {
 	{"modules/certs", diag.Warning, true, `certificate-expiring certificate-not-yet-valid crl-expired incomplete-chain key-readable-by-all
 		name-not-covered`},
 	{"modules/runtime", diag.Error, true, `cannot-listen`},
-	{"modules/transport", diag.Error, false, `server-without-name`},
+	{"modules/transport", diag.Error, false, `protocol-without-tls h2c-with-tls server-without-name`},
 	{"modules/transport", diag.Warning, false, `verify-off`},
 	{"modules/certs", diag.Warning, false, `ciphers-unused`},
 }

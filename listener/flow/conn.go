@@ -134,6 +134,10 @@ func (c *Conn) Busy() bool { return c.state.CompareAndSwap(stateIdle, stateBusy)
 // Idle marks the end of an exchange.
 func (c *Conn) Idle() { c.state.CompareAndSwap(stateBusy, stateIdle) }
 
+// Resting reports whether no exchange is going on; it may be asked from any
+// goroutine.
+func (c *Conn) Resting() bool { return c.state.Load() == stateIdle }
+
 // OnDrain has f called, perhaps more than once and from another goroutine,
 // instead of the connection being closed by CloseIfIdle: for codecs that say
 // goodbye first. f must not wait. nil takes it back.
@@ -143,6 +147,14 @@ func (c *Conn) OnDrain(f func()) {
 		return
 	}
 	c.drain.Store(&f)
+}
+
+// Farewell has a codec that says goodbye do so, and the connection end when what is
+// in progress has; others end with their next exchange.
+func (c *Conn) Farewell() {
+	if f := c.drain.Load(); f != nil {
+		(*f)()
+	}
 }
 
 // CloseIfIdle closes the connection unless an exchange is going on.

@@ -93,15 +93,22 @@ type Exchange struct {
 	// Stall and Tunnel are the site's timeouts of bodies and of tunnels,
 	// 0: the connection's.
 	Stall, Tunnel time.Duration
-	ender         Ender
-	responder     Responder
-	hooks         []ResponseHook
-	edits         []ResponseHook
-	started       bool
-	finished      bool
-	aborted       bool
-	tunnelled     bool
+	// Flight is told what carries the exchange to a server; nil: nobody asks.
+	Flight    Flight
+	ender     Ender
+	responder Responder
+	hooks     []ResponseHook
+	edits     []ResponseHook
+	started   bool
+	finished  bool
+	aborted   bool
+	tunnelled bool
 }
+
+// Flight is told by transports what would have to be closed to end an exchange
+// from outside, and with nil that nothing would any more: before the connection
+// can carry another exchange. Closing may happen in any goroutine.
+type Flight interface{ Carry(by io.Closer) }
 
 // Ender is told when an exchange is over, tunnel included: the place to log it.
 type Ender interface{ EndExchange(x *Exchange) }
@@ -138,7 +145,7 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 		x.Client = c.Client.Addr().Unmap()
 	}
 	x.Conn, x.responder, x.hooks, x.Site = c, r, x.hooks[:0], nil
-	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled = nil, 0, 0, nil, false
+	x.Fault, x.Stall, x.Tunnel, x.ender, x.tunnelled, x.Flight = nil, 0, 0, nil, false, nil
 	x.started, x.finished, x.aborted = false, false, false
 	x.Req.reset()
 	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength, x.Resp.Body, x.Resp.Upgrade = 0, nil, -1, nil, nil
@@ -146,6 +153,19 @@ func (x *Exchange) Begin(c *Conn, r Responder) {
 	x.Resp.Trailer.Reset(nil)
 	x.Record.reset()
 	x.Record.Req, x.Record.Conn = &x.Req, c
+}
+
+// Witness is told, while an exchange is served, that its client has left. It is
+// called by the goroutine that notices, and must not wait.
+type Witness interface{ ClientLeft() }
+
+// OnLeave has w told when the client leaves, at once if it has left already; nil
+// takes that back: nobody is told any more when it returns. Only codecs that read
+// while an exchange is served can tell (HTTP/2); with others w is never called.
+func (x *Exchange) OnLeave(w Witness) {
+	if r, ok := x.responder.(interface{ OnLeave(w Witness) }); ok {
+		r.OnLeave(w)
+	}
 }
 
 // Responder gives the codec's responder.

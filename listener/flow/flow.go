@@ -13,6 +13,7 @@ package flow
 import (
 	"errors"
 	"io"
+	"strconv"
 )
 
 // Server serves exchanges; codecs call it.
@@ -192,3 +193,11 @@ var ErrAborted = errors.New("exchange aborted")
 
 // ErrTooLong is returned for writes beyond the announced length.
 var ErrTooLong = errors.New("body longer than its content-length")
+
+// Reset is the error of a stream that was cut with a code (RST_STREAM, RFC 9113
+// §7). A codec whose client side has such codes passes it on: what gRPC makes of a
+// broken call depends on it.
+type Reset struct{ Code uint32 }
+
+// Error names the code.
+func (e *Reset) Error() string { return "stream reset with code " + strconv.Itoa(int(e.Code)) }

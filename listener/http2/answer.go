@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -14,6 +15,17 @@ func (s *stream) Left() bool {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	return s.dead() != nil
+}
+
+// OnLeave has w told when the client has left; see flow.Exchange.
+func (s *stream) OnLeave(w flow.Witness) {
+	s.c.mu.Lock()
+	s.witness = w
+	left := w != nil && s.dead() != nil
+	s.c.mu.Unlock()
+	if left {
+		w.ClientLeft()
+	}
 }
 
 // Inform sends an interim answer.
@@ -203,15 +215,19 @@ func appendTrailer(b []byte, h *flow.Header) []byte {
 	return b
 }
 
-// Abort cuts the answer short.
-func (s *stream) Abort(error) {
+// Abort cuts the answer short, with the code that a server has cut it with.
+func (s *stream) Abort(err error) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.dead() == nil {
 		e := h2.CodeInternal
-		if s.fault != nil {
+		var reset *flow.Reset
+		switch {
+		case s.fault != nil:
 			e = h2.CodeProtocol
+		case errors.As(err, &reset):
+			e = h2.Code(reset.Code)
 		}
 		s.cut(e)
 		c.flush()

@@ -303,7 +303,7 @@ func (c *conn) break_(err error) {
 	}
 	c.failed = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: errors.Is(err, os.ErrDeadlineExceeded), Cause: "client gone", Err: err}
 	for _, s := range c.open {
-		s.cond.Broadcast()
+		s.bereave()
 	}
 }
 

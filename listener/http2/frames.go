@@ -62,6 +62,7 @@ func (c *conn) streamError(id uint32, e h2.Code) {
 	}
 	s.bodyErr = malformed("stream error")
 	s.cut(e)
+	s.bereave()
 }
 
 func malformed(cause string) *flow.Error {
@@ -192,6 +193,7 @@ func (c *conn) onReset(f *h2.Frame, p []byte) {
 		s.reset = true
 		s.received += h2.FrameHead + 4
 		c.remove(s, false)
+		s.bereave()
 	}
 }
 

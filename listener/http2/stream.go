@@ -46,7 +46,8 @@ type stream struct {
 	sent        int64 // bytes of frames
 	lastAt      int   // where its last frame begins in c.out,
 	lastGen     uint32
-	queued      bool  // in c.blocked
+	queued      bool // in c.blocked
+	witness     flow.Witness
 	reading     bool  // somebody waits for the body
 	writing     bool  // somebody waits to send
 	readBy      int64 // until when, 0: for ever
@@ -73,7 +74,7 @@ func (c *conn) newStream(id uint32) *stream {
 	s.served, s.remoteEnded, s.localEnded, s.reset, s.gone = false, false, false, false, false
 	s.bodyErr, s.bodyClosed, s.length, s.got, s.recvWindow, s.owed = nil, false, -1, 0, streamWindow, 0
 	s.hasTrailer, s.window, s.sent, s.lastAt, s.lastGen = false, c.initial, 0, 0, c.outGen-1
-	s.queued, s.reading, s.writing, s.readBy, s.writeBy = false, false, false, 0, 0
+	s.queued, s.reading, s.writing, s.readBy, s.writeBy, s.witness = false, false, false, 0, 0, nil
 	s.in, s.view, s.vr, s.views, s.due = s.in[:0], s.view[:0], 0, 0, 0
 	return s
 }
@@ -123,6 +124,14 @@ func (c *conn) remove(s *stream, ours bool) {
 	}
 	c.closed.add(s.id, ours)
 	s.cond.Broadcast()
+}
+
+// bereave wakes who waits on the stream and tells its witness; c.mu is held.
+func (s *stream) bereave() {
+	s.cond.Broadcast()
+	if s.witness != nil {
+		s.witness.ClientLeft()
+	}
 }
 
 // localEnd and remoteEnd note that a side has ended; c.mu is held.

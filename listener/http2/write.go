@@ -152,35 +152,12 @@ func (s *stream) sendHead(flags byte, build func(s *stream, b []byte) []byte) {
 	s.mark()
 	start := len(c.out)
 	c.out = h2.AppendFrame(c.out, 0, h2.TypeHeaders, flags|h2.FlagEndHeaders, s.id)
-	at := len(c.out)
 	if !c.greetedBack {
 		// RFC 7541 §4.2: we use no table, whatever size the client allows,
 		// now or later.
 		c.greetedBack = true
 		c.out = append(c.out, 0x20)
 	}
-	c.out = build(s, c.out)
-	n := len(c.out) - at
-	if n <= h2.MaxFrame {
-		c.out[start], c.out[start+1], c.out[start+2] = byte(n>>16), byte(n>>8), byte(n)
-		s.sent += int64(len(c.out) - start)
-		return
-	}
-	block := append([]byte(nil), c.out[at:]...)
-	c.out = c.out[:start]
-	kind := byte(h2.TypeHeaders)
-	for len(block) > 0 {
-		piece := block[:min(len(block), h2.MaxFrame)]
-		block = block[len(piece):]
-		fl := byte(0)
-		if kind == h2.TypeHeaders {
-			fl = flags
-		}
-		if len(block) == 0 {
-			fl |= h2.FlagEndHeaders
-		}
-		c.out = append(h2.AppendFrame(c.out, len(piece), kind, fl, s.id), piece...)
-		kind = h2.TypeContinuation
-	}
+	c.out = h2.EndBlock(build(s, c.out), start)
 	s.sent += int64(len(c.out) - start)
 }

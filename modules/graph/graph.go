@@ -36,6 +36,8 @@ type Shared struct {
 	// Tickets and Authority belong to the process.
 	Tickets   *certs.Tickets
 	Authority *certs.Authorities
+
+	known map[upstream.Key]upstream.Health
 }
 
 // NewShared makes empty registries.
@@ -53,6 +55,23 @@ func NewShared() *Shared {
 	}
 }
 
+// Resume has servers that are new to this process begin with what another one knew
+// of them. It is for before anything is built.
+func (s *Shared) Resume(known []upstream.Health) {
+	s.known = make(map[upstream.Key]upstream.Health, len(known))
+	for _, h := range known {
+		s.known[h.Key] = h
+	}
+}
+
+// resume tells a server that is new to this process what is known of it.
+func (s *Shared) resume(k upstream.Key, l *upstream.Live) {
+	if h, ok := s.known[k]; ok {
+		l.Resume(h)
+		delete(s.known, k) // what comes back years later is new
+	}
+}
+
 // Graph is what one configuration has become. It is not changed any more.
 type Graph struct {
 	Listeners []*Listener
@@ -60,7 +79,7 @@ type Graph struct {
 	Process   Process
 	gates     []limited
 	tables    []limitedTable
-	carriers  map[*pool.Pool]*transport.HTTP1
+	carriers  map[*pool.Pool]*transport.HTTP
 	cancel    []func()
 }
 
@@ -115,7 +134,7 @@ func Build(cfg *config.Config, d Deps) (*Graph, diag.List) {
 	}
 	b := &builder{
 		Deps: d, cfg: cfg, matchers: matcher.NewSet(d.Set.Matchers...),
-		graph: &Graph{Pools: make(map[string]*pool.Pool, len(cfg.Pools)), carriers: map[*pool.Pool]*transport.HTTP1{}},
+		graph: &Graph{Pools: make(map[string]*pool.Pool, len(cfg.Pools)), carriers: map[*pool.Pool]*transport.HTTP{}},
 		byKey: map[string]*Listener{},
 	}
 	b.process()
@@ -196,6 +215,7 @@ func (b *builder) pools() {
 			Live: func(k upstream.Key) *upstream.Live {
 				l, err := b.Shared.Servers.Get(b.Tx, k, func() (*upstream.Live, error) {
 					l := newLive(k)
+					b.Shared.resume(k, l)
 					if b.Order != nil {
 						l.Order(b.Order(k))
 					}
@@ -228,7 +248,7 @@ func (b *builder) transport(p *pool.Pool) transport.Transport {
 	if t := b.graph.carriers[p]; t != nil {
 		return t
 	}
-	t := transport.NewHTTP1(p.Servers(), func(k transport.Key) *transport.Idle {
+	t := transport.New(p.Servers(), func(k transport.Key) *transport.Idle {
 		i, err := b.Shared.Idle.Get(b.Tx, k, func() (*transport.Idle, error) { return transport.NewIdle(0), nil })
 		if err != nil {
 			return transport.NewIdle(0)

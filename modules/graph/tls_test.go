@@ -72,6 +72,10 @@ func TestTLSDiagnostics(t *testing.T) {
 		"server's CA":         {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls ca gone.crt\n }\n}", "3:3", "unreadable-file"},
 		"server unverified":   {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls verify off\n }\n}", "3:3", "verify-off"},
 		"server's name":       {"http://:80 {\n proxy unix//run/x.sock {\n  tls\n }\n}", "3:3", "server-without-name"},
+		"h2 in clear":         {"http://:80 {\n proxy 127.0.0.1:81 {\n  protocol h2\n }\n}", "3:3", "protocol-without-tls"},
+		"auto in clear":       {"http://:80 {\n proxy p\n}\npool p {\n server a 127.0.0.1:81 tls off protocol auto\n tls\n}", "5:32", "protocol-without-tls"},
+		"h2c by TLS":          {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls ca root.crt\n  protocol h2c\n }\n}", "4:3", "h2c-with-tls"},
+		"a wrong version":     {"http://:80 {\n proxy 127.0.0.1:81 {\n  protocol h22\n }\n}", "3:12", "bad-value"},
 		"server":              {"http://:80 {\n proxy 127.0.0.1:81 {\n  tls ca root.crt cert root.crt root.key sni {http.host}\n }\n}", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

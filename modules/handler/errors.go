@@ -41,7 +41,8 @@ func (p *ErrorPages) Fail(x *flow.Exchange, err error) {
 // Respond answers with the error's status (flow.Error.StatusCode) and notes its
 // flags in the record. An answer that has begun is cut instead, so that the
 // client cannot take what it got for the whole, and one whose client has left is
-// ended without an answer. What a server said is dropped.
+// ended without an answer. What a server said is dropped. A call of gRPC gets its
+// status in gRPC's own words.
 func (p *ErrorPages) Respond(x *flow.Exchange, err *flow.Error) {
 	x.Record.Err = err
 	x.Record.Terminate(err.Flags())
@@ -53,6 +54,12 @@ func (p *ErrorPages) Respond(x *flow.Exchange, err *flow.Error) {
 	status := err.StatusCode()
 	x.Resp.Header.Reset(nil)
 	x.Resp.Trailer.Reset(nil)
+	if isGRPC(x) {
+		if err := respondGRPC(x, err); err != nil {
+			x.Abort(err)
+		}
+		return
+	}
 	x.Resp.Header.Add("Cache-Control", "no-store") // a fault must not outlive itself in a cache
 	contentType, body := "text/html", builtin(status)
 	if p != nil {

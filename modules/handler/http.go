@@ -31,9 +31,10 @@ type tries struct {
 	visit  persistence.Visit
 	raw    syscall.RawConn // of the client, once it was asked for
 	body   *replay         // nil: the body is not kept
+	flight *upstream.Flight
 }
 
-var triesPool = sync.Pool{New: func() any { return new(tries) }}
+var triesPool = sync.Pool{New: func() any { return &tries{flight: upstream.NewFlight()} }}
 
 // Handle chooses a server, sends the request, tries again where that is safe,
 // and relays the answer.
@@ -90,6 +91,7 @@ func (h *Proxy) begin(x *flow.Exchange) *tries {
 		t.ask.Forced = a.Find(x, &t.visit)
 	}
 	t.keepBody(x)
+	x.Flight = t.flight
 	return t
 }
 
@@ -99,6 +101,7 @@ func (h *Proxy) begin(x *flow.Exchange) *tries {
 func (t *tries) end(x *flow.Exchange) {
 	if s := t.held; s != nil {
 		t.held = nil
+		t.flight.Leave()
 		t.pool.Release(s)
 		return
 	}
@@ -106,7 +109,7 @@ func (t *tries) end(x *flow.Exchange) {
 		x.Req.Body = b.src
 		b.release()
 	}
-	t.ask, t.body, t.raw = balancer.Ask{}, nil, nil
+	t.ask, t.body, t.raw, x.Flight = balancer.Ask{}, nil, nil, nil
 	triesPool.Put(t)
 }
 
@@ -120,6 +123,7 @@ func (t *tries) took(s *upstream.Server, r *flow.Record) {
 		t.visit.Moved(r) // its queue was full
 	}
 	t.server, t.held = s, s
+	t.flight.Enter(s, t.ask.Exchange)
 	r.Server, r.ServerAddr, r.Tally = s.Name, s.Dial, s
 }
 
@@ -163,6 +167,7 @@ func (h *Proxy) relay(x *flow.Exchange, t *tries) {
 func (h *Proxy) release(x *flow.Exchange, t *tries) {
 	s := t.held
 	t.held = nil
+	t.flight.Leave()
 	h.leave(x, s)
 }
 

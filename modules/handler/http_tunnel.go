@@ -5,6 +5,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/tunnel"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // upgrader is a body whose connection can leave HTTP.
@@ -32,9 +33,14 @@ func (h *Proxy) tunnel(x *flow.Exchange, t *tries, up upgrader) {
 		idle = x.Tunnel
 	}
 	t.held = nil // it is the tunnel's now
+	t.flight.Leave()
+	flight := upstream.NewFlight()
+	flight.EnterTunnel(s, x)
+	flight.Carry(server)
 	x.OpenTunnel(func(client flow.Stream, first []byte) {
 		defer h.leave(x, s) // a panic must not keep the slot
 		defer server.Close()
+		defer flight.Leave()
 		res := tunnel.Run(client, server, tunnel.Options{Idle: idle, Up: first, Down: early})
 		r := &x.Record
 		r.BytesIn += res.Up

@@ -75,6 +75,10 @@ func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
 	if idle == 0 {
 		idle = s.Timeouts.Tunnel
 	}
+	flight := upstream.NewFlight()
+	flight.EnterStream(s, c, r)
+	flight.Carry(server)
+	defer flight.Leave()
 	defer h.release(s, r) // a panic must not keep the slot
 	defer server.Close()
 	res := tunnel.Run(client, server.(flow.Stream), tunnel.Options{Idle: idle})

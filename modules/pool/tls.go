@@ -7,7 +7,8 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// secure reads how a server is spoken to by TLS.
+// secure reads how a server is spoken to: by TLS or in clear, and in which version
+// of HTTP.
 func (b *builder) secure(s *upstream.Server, n *config.Node) {
 	t, err := transport.NewTLS(config.Last(b.cfg.Body, "tls"), n.Option("tls"), s.Dial, func(d diag.Diagnostic) {
 		b.errs = append(b.errs, d)
@@ -19,6 +20,10 @@ func (b *builder) secure(s *upstream.Server, n *config.Node) {
 		return
 	}
 	s.TLS = t
+	s.Protocol, err = transport.NewProtocol(config.Last(b.cfg.Body, "protocol"), n.Option("protocol"), t)
+	if d, ok := err.(diag.Diagnostic); ok { // NewProtocol gives nothing else
+		b.errs = append(b.errs, d)
+	}
 }
 
 // tlsKey tells probes of one server apart by how they speak TLS.

@@ -15,7 +15,7 @@ import (
 func Words() []spec.Word {
 	return []spec.Word{
 		balanceWord(), serverWord(), healthWord(), persistWord(),
-		transport.TLSWord(), queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord, passiveWord,
+		transport.TLSWord(), transport.ProtocolWord(), queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord, passiveWord,
 	}
 }
 
@@ -132,6 +132,7 @@ func serverWord() spec.Word {
 				Args: []spec.Arg{{Name: "IP", Kind: spec.Network, Doc: "an address of this machine"}}},
 			serverHealthWord(),
 			transport.ServerTLSWord(),
+			transport.ServerProtocolWord(),
 			timeouts,
 		},
 	}

@@ -17,7 +17,9 @@ func newOverlay(r *Runtime) *overlay.Overlay {
 	vocabulary := r.set.Vocabulary()
 	return overlay.New(overlay.Deps{
 		Each: r.EachServer, Rebuild: r.rebuild, Log: r.log,
-		Shut: func(upstream.Key) int { return 0 },
+		Shut: func(k upstream.Key) int {
+			return upstream.ShutFlights(func(f upstream.FlightInfo) bool { return f.Server.Key == k })
+		},
 		Parse: func(line string) (*config.Node, diag.List) {
 			return parseServer(line, dsl.Options{Vocabulary: vocabulary})
 		},

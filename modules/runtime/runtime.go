@@ -205,6 +205,12 @@ func (r *Runtime) EachServer(visit func(*upstream.Server)) {
 	}
 }
 
+// EachConn visits the open client connections, those that drain included.
+func (r *Runtime) EachConn(visit func(listener.ConnInfo)) { r.sockets.EachConn(visit) }
+
+// CloseConn closes a client connection at once; false: there is none of that ID.
+func (r *Runtime) CloseConn(id uint64) bool { return r.sockets.CloseConn(id) }
+
 // Reopen has log files opened anew, as after a rotation.
 func (r *Runtime) Reopen() {
 	r.shared.Sinks.Each(func(_ logging.Key, s logging.Sink) { s.Reopen() })

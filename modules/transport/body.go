@@ -183,6 +183,7 @@ func (b *body) Upgraded() (flow.Stream, []byte) {
 	_ = c.SetDeadline(time.Time{})
 	w := c.work
 	c.work = nil
+	w.land()
 	w.poison()
 	works.Put(w)
 	st, ok := c.Conn.(flow.Stream)

@@ -49,6 +49,7 @@ type work struct {
 	hd      wire.Head
 	body    body
 	pump    *pump
+	flight  flow.Flight // nil: nobody wants to end the exchange from outside
 }
 
 const (
@@ -82,12 +83,21 @@ func (c *conn) begin() {
 	c.work = w
 }
 
+// land says that closing the connection would not end the exchange any more.
+func (w *work) land() {
+	if w.flight != nil {
+		w.flight.Carry(nil)
+		w.flight = nil
+	}
+}
+
 // end gives it back, and the connection with it when it can be used again.
 func (c *conn) end(reuse bool) {
 	w := c.work
 	if w == nil {
 		return
 	}
+	w.land()
 	c.work = nil
 	w.poison()
 	if len(w.buf) > readBuffer {

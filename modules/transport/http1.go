@@ -107,6 +107,9 @@ func Rewind(x *flow.Exchange) bool {
 // exchange sends the request and reads the head of the final answer.
 func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	c.begin()
+	if c.flight = x.Flight; c.flight != nil {
+		c.flight.Carry(c.Conn)
+	}
 	before := c.written
 	c.out = wire.AppendRequest(c.out[:0], &x.Req, s.Dial)
 	if err := c.sendBody(x, &s.Timeouts); err != nil {

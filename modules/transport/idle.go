@@ -17,6 +17,7 @@ type Idle struct {
 	reaper *time.Timer
 	count  atomic.Int64
 	max    int
+	mux    muxes // those that exchanges share
 }
 
 // NewIdle gives an empty set that keeps at most max connections (0: 1024).
@@ -29,6 +30,9 @@ func NewIdle(max int) *Idle {
 
 // Len tells how many connections are idle.
 func (i *Idle) Len() int { return int(i.count.Load()) }
+
+// Shared tells how many connections there are that exchanges share, idle or not.
+func (i *Idle) Shared() int { return len(i.mux.all()) }
 
 // get takes a connection out, nil if there is none.
 func (i *Idle) get() *conn {
@@ -115,4 +119,5 @@ func (i *Idle) drop(forever bool) {
 	for _, c := range dead {
 		_ = c.Close()
 	}
+	i.mux.drop(forever)
 }

@@ -4,3 +4,5 @@ package transport
 
 // poison does something under the race detector only.
 func (w *work) poison() {}
+
+func (*stream) poison() {}

@@ -8,3 +8,11 @@ func (w *work) poison() {
 		w.buf[i] = 0xdb
 	}
 }
+
+func (s *stream) poison() {
+	for _, p := range [...][]byte{s.head.arena[:cap(s.head.arena)], s.in[:cap(s.in)], s.body.view[:cap(s.body.view)]} {
+		for i := range p {
+			p[i] = 0xdb
+		}
+	}
+}

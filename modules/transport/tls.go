@@ -61,6 +61,12 @@ func DialStream(s *upstream.Server, client *flow.Conn) (net.Conn, *flow.Error) {
 // dialNamed connects, and does the handshake if there is to be one, within the
 // connect timeout. name is asked for instead of the configured one, unless "".
 func dialNamed(s *upstream.Server, name string) (net.Conn, *flow.Error) {
+	return dialFor(s, name, nil)
+}
+
+// dialFor is dialNamed that offers protocols (ALPN, RFC 7301) other than HTTP/1.1,
+// unless there are none.
+func dialFor(s *upstream.Server, name string, protocols []string) (net.Conn, *flow.Error) {
 	began := time.Now()
 	c, fault := connect(s)
 	if fault != nil || s.TLS == nil {
@@ -70,6 +76,10 @@ func dialNamed(s *upstream.Server, name string) (net.Conn, *flow.Error) {
 	if name != "" && name != cfg.ServerName {
 		cfg = cfg.Clone()
 		cfg.ServerName = name
+	}
+	if protocols != nil {
+		cfg = cfg.Clone()
+		cfg.NextProtos = protocols
 	}
 	if d := s.Timeouts.Connect; d > 0 {
 		_ = c.SetDeadline(began.Add(d))
@@ -84,6 +94,22 @@ func dialNamed(s *upstream.Server, name string) (net.Conn, *flow.Error) {
 	}
 	_ = c.SetDeadline(time.Time{})
 	return t, nil
+}
+
+// protocolsOf are those to offer to a server that may speak HTTP/2.
+func protocolsOf(s *upstream.Server) []string {
+	if s.Protocol == upstream.Auto {
+		return []string{"h2", "http/1.1"}
+	}
+	return []string{"h2"}
+}
+
+// agreed is the protocol that the server has chosen, "" if none.
+func agreed(c net.Conn) string {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.ConnectionState().NegotiatedProtocol
+	}
+	return ""
 }
 
 // secured readies a connection that speaks TLS: whether it is quiet is asked of

@@ -35,13 +35,13 @@ const (
 type Key struct {
 	Network, Address string
 	Source           netip.Addr
-	Protocol         string // "http/1.1"
+	Protocol         upstream.Protocol
 	TLS              string // its settings, "" in clear
 }
 
 // KeyOf gives the key of a server.
 func KeyOf(s *upstream.Server) Key {
-	k := Key{Network: s.Network, Address: s.Dial, Source: s.Source, Protocol: "http/1.1"}
+	k := Key{Network: s.Network, Address: s.Dial, Source: s.Source, Protocol: s.Protocol}
 	if s.TLS != nil {
 		k.TLS = s.TLS.Key
 	}

@@ -33,10 +33,21 @@ type Server struct {
 	Source    netip.Addr // to connect from; the zero Addr: the system's choice
 	Timeouts  Timeouts
 	TLS       *TLS // nil: in clear
+	Protocol  Protocol
 	Range     diag.Range
 	Live      *Live // never nil in a pool
 	Group     *Live // the pool's own; never nil in a pool
 }
+
+// Protocol is the version of HTTP that a server is spoken to in.
+type Protocol uint8
+
+// The protocols.
+const (
+	H1   Protocol = iota // HTTP/1.1
+	H2                   // HTTP/2: agreed on by TLS (ALPN), or in clear with prior knowledge
+	Auto                 // by TLS, HTTP/2 or HTTP/1.1 as the server likes
+)
 
 // Timeouts of the server side, named for the phase they guard; 0 is none.
 type Timeouts struct {

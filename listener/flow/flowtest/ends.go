@@ -58,29 +58,44 @@ func testShort(t *testing.T, start Start) {
 }
 
 func testAbort(t *testing.T, start Start) {
-	c, url := start(t, Func(func(x *flow.Exchange) {
-		x.Resp.Status = 200
-		switch string(x.Req.Path) {
-		case "/length":
-			x.Resp.ContentLength = 10
-			fallthrough
-		case "/unknown":
-			_ = x.Start()
-			_, _ = x.Write([]byte("12345"))
-			_ = x.Flush()
-		case "/held":
-			_ = x.Start()
-			_, _ = x.Write([]byte("12345"))
-		case "/silent": // a handler that does nothing
-			return
-		}
-		x.Abort(flow.ErrAborted)
-		if _, err := x.Write([]byte("x")); err == nil {
-			panic("written behind an abort")
-		}
-	}))
+	c, url := start(t, Func(aborts))
 	for _, path := range []string{"/length", "/unknown", "/held", "/before", "/silent"} {
 		broken(t, c, url+path)
+	}
+}
+
+func testAbortThrough(t *testing.T, start Start) {
+	c, url := start(t, Func(aborts))
+	for _, path := range []string{"/length", "/unknown", "/held"} {
+		broken(t, c, url+path)
+	}
+	for _, path := range []string{"/before", "/silent"} {
+		if a := fetch(t, c, request(t, "GET", url+path, nil)); a.StatusCode != 502 {
+			t.Errorf("%s: status %d, want 502", path, a.StatusCode)
+		}
+	}
+}
+
+// aborts cuts its answer, at the moment that the path names.
+func aborts(x *flow.Exchange) {
+	x.Resp.Status = 200
+	switch string(x.Req.Path) {
+	case "/length":
+		x.Resp.ContentLength = 10
+		fallthrough
+	case "/unknown":
+		_ = x.Start()
+		_, _ = x.Write([]byte("12345"))
+		_ = x.Flush()
+	case "/held":
+		_ = x.Start()
+		_, _ = x.Write([]byte("12345"))
+	case "/silent": // a handler that does nothing
+		return
+	}
+	x.Abort(flow.ErrAborted)
+	if _, err := x.Write([]byte("x")); err == nil {
+		panic("written behind an abort")
 	}
 }
 

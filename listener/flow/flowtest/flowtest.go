@@ -34,7 +34,13 @@ func (f Func) ServeExchange(x *flow.Exchange) {
 const patience = 20 * time.Second
 
 // Run runs the contract.
-func Run(t *testing.T, start Start) {
+func Run(t *testing.T, start Start) { run(t, start, testAbort) }
+
+// RunThrough runs the contract where an intermediary stands between client and s:
+// what is aborted before it began is then the intermediary's 502.
+func RunThrough(t *testing.T, start Start) { run(t, start, testAbortThrough) }
+
+func run(t *testing.T, start Start, testAbort func(*testing.T, Start)) {
 	for _, c := range []struct {
 		name string
 		f    func(*testing.T, Start)

@@ -104,3 +104,15 @@ func AppendLength(b []byte, n int64) []byte {
 	v := strconv.AppendInt(digits[:0], n, 10)
 	return AppendField(b, flow.FieldContentLength, nil, v)
 }
+
+// AppendLiteral appends a field whose name is the i-th of the static table.
+func AppendLiteral[T ~string | ~[]byte](b []byte, i int, value T) []byte {
+	b = AppendInt(b, 0, 4, i)
+	return append(AppendInt(b, 0, 7, len(value)), value...)
+}
+
+// AppendPseudo appends a pseudo-header field that the static table has no name for.
+func AppendPseudo(b []byte, name string, value []byte) []byte {
+	b = append(AppendInt(append(b, 0), 0, 7, len(name)), name...)
+	return append(AppendInt(b, 0, 7, len(value)), value...)
+}

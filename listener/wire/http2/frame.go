@@ -123,3 +123,29 @@ func Unpad(f *Frame, p []byte) ([]byte, bool) {
 	}
 	return p[1 : len(p)-int(p[0])], true
 }
+
+// EndBlock settles the frames of a field block that was appended to b behind the
+// head of a HEADERS frame at start: one frame, or, where the block is longer than a
+// frame may be, HEADERS and CONTINUATION. The frame's head has been appended with
+// FlagEndHeaders and a length of 0.
+func EndBlock(b []byte, start int) []byte {
+	at := start + FrameHead
+	n := len(b) - at
+	if n <= MaxFrame {
+		b[start], b[start+1], b[start+2] = byte(n>>16), byte(n>>8), byte(n)
+		return b
+	}
+	f := ParseFrame(b[start:])
+	block := append([]byte(nil), b[at:]...)
+	b = b[:start]
+	kind, flags := byte(TypeHeaders), f.Flags&^FlagEndHeaders
+	for len(block) > 0 {
+		piece := block[:min(len(block), MaxFrame)]
+		if block = block[len(piece):]; len(block) == 0 {
+			flags |= FlagEndHeaders
+		}
+		b = append(AppendFrame(b, len(piece), kind, flags, f.ID), piece...)
+		kind, flags = TypeContinuation, 0
+	}
+	return b
+}

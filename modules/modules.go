@@ -34,6 +34,7 @@ func Standard() *Set {
 		Handlers: []handler.Module{
 			handler.ProxyHTTP,
 			handler.Respond,
+			handler.Monitor,
 			handler.Redirect,
 			handler.Deny,
 			handler.Tarpit,

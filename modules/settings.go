@@ -23,9 +23,15 @@ func settings() []spec.Word {
 			Long: "What comes beyond waits its turn, in order, for at most the site's `timeout queue`; then it is answered with 503.",
 		},
 		{
-			Name: "grace", In: spec.InProcess, Example: "grace 30s", Default: "30s",
+			Name: "grace", In: spec.InProcess, Example: "grace 30s delay 10s", Default: "30s",
 			Args: []spec.Arg{{Name: "DURATION", Kind: spec.Duration, Doc: "time"}},
 			Doc:  "How long connections may take to end after SIGTERM, before they are cut",
+			Options: []spec.Word{
+				{Name: "delay", Doc: "how long connections are still taken after SIGTERM, while `monitor` fails already; then the grace begins",
+					Args: []spec.Arg{{Name: "DURATION", Kind: spec.Duration, Doc: "time"}}},
+				{Name: "retired", Doc: "how long connections may use a configuration, or a process, that was replaced, before they are cut (HAProxy's hard-stop-after); without it as long as they last",
+					Args: []spec.Arg{{Name: "DURATION", Kind: spec.Duration, Min: 1_000_000_000, Doc: "time, at least a second"}}},
+			},
 		},
 		{
 			Name: "admin", In: spec.InProcess, Example: "admin unix//run/loadstar/admin.sock",

@@ -293,11 +293,26 @@ func (p *process) reload() {
 	}
 }
 
+// linger gives a balancer in front of this one time to see that `monitor` fails. A
+// process that another one has replaced has no need of it.
+func (p *process) linger(ctx context.Context, delay time.Duration) {
+	if p.heir != nil || delay <= 0 {
+		return
+	}
+	p.runtime.Announce()
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 // shutdown drains within the grace period; a second signal to stop ends it.
 func (p *process) shutdown(s *signals) (cut int) {
-	grace := p.graceful().grace
-	p.log.Info("stopping", "connections", p.runtime.Stats().Connections, "grace", grace)
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	w := p.graceful()
+	p.log.Info("stopping", "connections", p.runtime.Stats().Connections, "grace", w.grace, "delay", w.delay)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		for {
@@ -310,5 +325,8 @@ func (p *process) shutdown(s *signals) (cut int) {
 			}
 		}
 	}()
+	p.linger(ctx, w.delay)
+	ctx, cancelGrace := context.WithTimeout(ctx, w.grace)
+	defer cancelGrace()
 	return p.runtime.Shutdown(ctx)
 }

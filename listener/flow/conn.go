@@ -33,7 +33,7 @@ type Conn struct {
 	Caught func(p any, stack []byte)
 	next   func()
 	state  atomic.Int32
-	bound  *Binding
+	bound  atomic.Pointer[Binding]
 	drain  atomic.Pointer[func()]
 }
 
@@ -84,25 +84,25 @@ var DefaultLimits = Limits{
 // Unpin. It costs one pointer comparison while no reload happened.
 func (c *Conn) Pin() *Binding {
 	b := c.Source.Load()
-	if b == c.bound {
+	if b == c.bound.Load() {
 		return b
 	}
 	for !b.Generation.Acquire() { // retired between Load and Acquire: a newer one is there
 		b = c.Source.Load()
 	}
 	c.Unpin()
-	c.bound = b
+	c.bound.Store(b)
 	return b
 }
 
-// Bound gives the pinned binding, nil before Pin.
-func (c *Conn) Bound() *Binding { return c.bound }
+// Bound gives the pinned binding, nil before Pin. It may be called from any goroutine.
+func (c *Conn) Bound() *Binding { return c.bound.Load() }
 
 // Unpin lets go of the generation.
 func (c *Conn) Unpin() {
-	if c.bound != nil {
-		c.bound.Generation.Release()
-		c.bound = nil
+	if b := c.bound.Load(); b != nil {
+		c.bound.Store(nil)
+		b.Generation.Release()
 	}
 }
 
@@ -148,6 +148,10 @@ func (c *Conn) OnDrain(f func()) {
 	}
 	c.drain.Store(&f)
 }
+
+// Many reports whether the codec serves several exchanges at a time, and says goodbye
+// before it ends.
+func (c *Conn) Many() bool { return c.drain.Load() != nil }
 
 // Farewell has a codec that says goodbye do so, and the connection end when what is
 // in progress has; others end with their next exchange.

@@ -5,6 +5,7 @@ package graph
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -89,6 +90,7 @@ type Process struct {
 	Admin    string // "": the default
 	AdminAt  diag.Range
 	Handlers []slog.Handler // Loadstar's own messages go there too
+	Retired  time.Duration  // how long a configuration may be used that was replaced; 0: as long as it takes
 }
 
 // Deps is what building needs beside the configuration.
@@ -106,6 +108,8 @@ type Deps struct {
 	Order func(upstream.Key) upstream.Order
 	// Control takes changes at run time, for handlers; nil: nobody does.
 	Control overlay.Control
+	// Stopping tells whether the process has been told to stop, for handlers.
+	Stopping func() bool
 	// Census tells what is running, for handlers; nil: nothing is.
 	Census census.Source
 }
@@ -189,6 +193,9 @@ func (b *builder) process() {
 	p := &b.graph.Process
 	if n := config.Last(b.cfg.Process, "maxconn"); n != nil {
 		p.Maxconn = int(n.Int(0))
+	}
+	if n := config.Last(b.cfg.Process, "grace"); n != nil {
+		p.Retired = n.OptionDuration("retired")
 	}
 	if n := config.Last(b.cfg.Process, "admin"); n != nil {
 		p.Admin, p.AdminAt = n.Text(0), n.Range

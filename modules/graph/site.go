@@ -128,6 +128,7 @@ func (b *builder) site(cfg *config.Site) {
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
 		Errors: s.errors, Forwarded: s.forwarded, Control: b.Control, Census: b.Census,
+		Stopping: b.Stopping,
 	}
 	env.Match = func(when *config.Expr) (matcher.Matcher, error) { return matcher.Compile(when, b.matchers) }
 	env.Chain = func(body []config.Node) (flow.Handler, error) { return b.chain(body, env), nil }

@@ -45,6 +45,8 @@ type Env struct {
 	Transport func(p *pool.Pool) transport.Transport
 	// Census tells what is running, while the handler serves; never nil.
 	Census census.Source
+	// Stopping tells whether the process has been told to stop; nil where nothing runs.
+	Stopping func() bool
 	// StreamIdle is the site's timeout of streams without traffic; 0: the
 	// server's.
 	StreamIdle time.Duration

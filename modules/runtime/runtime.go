@@ -39,7 +39,8 @@ type Runtime struct {
 	log     *slog.Logger
 
 	applying sync.Mutex
-	stopped  bool // guarded by applying
+	stopped  bool        // guarded by applying
+	stopping atomic.Bool // see Announce
 	current  atomic.Pointer[generation]
 	count    uint64
 	draining atomic.Int64
@@ -95,7 +96,7 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 	tx := live.Begin()
 	g, found := graph.Build(cfg, graph.Deps{
 		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections, Census: r,
-		Order: changes.Order, Control: r.overlay,
+		Order: changes.Order, Control: r.overlay, Stopping: r.stopping.Load,
 	})
 	if found.HasErrors() {
 		tx.Rollback()
@@ -147,7 +148,7 @@ func (r *Runtime) retire(g *generation) {
 	r.drained.Add(1)
 	go func() {
 		defer r.drained.Done()
-		<-g.Done()
+		r.await(g)
 		g.graph.Close()
 		g.tx.Release()
 		r.draining.Add(-1)

@@ -61,6 +61,9 @@ func place(in spec.Where, line string) string {
 		}
 		return "https://:8443 {\n" + line + "\n respond ok\n}\n"
 	}
+	if strings.HasPrefix(line, "acme") && in&spec.InSite != 0 {
+		return "example.com {\n" + line + "\n respond ok\n}\n"
+	}
 	const pool = "pool web {\n server one 127.0.0.1:9 cookie c1\n}\n"
 	switch {
 	case in&spec.InProcess != 0:
@@ -96,6 +99,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true", "sample PART": "1/10", "syslog ADDRESS": "tls://127.0.0.1:6514", "format FORMAT": "combined", "on CONDITION": "503", "key KEY": "{client.ip}",
+		"email ADDRESS": "ops@example.com", "ca URL": "letsencrypt", "exec PROGRAM": "/bin/true", "on_demand URL": "http://127.0.0.1:9/ask",
 		"user HASH": bcryptHash, "stats PATH": "/sample", "auth HASH": bcryptHash,
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {

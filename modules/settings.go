@@ -2,6 +2,7 @@ package modules
 
 import (
 	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
@@ -11,6 +12,7 @@ func settings() []spec.Word {
 	count := func(doc string) []spec.Arg {
 		return []spec.Arg{{Name: "N", Kind: spec.Int, Min: 1, Max: 10_000_000, Doc: doc}}
 	}
+	automatic := acme.Words()
 	return []spec.Word{
 		{
 			Name: "maxconn", In: spec.InProcess, Args: count("connections"), Example: "maxconn 25000",
@@ -41,6 +43,8 @@ func settings() []spec.Word {
 		},
 		certs.StateWord(),
 		certs.Word(),
+		automatic[0],
+		automatic[1],
 		proxiedWord(),
 		timeouts(spec.InProcess, "Timeouts of the client side, for all sites that set none"),
 		timeouts(spec.InSite, "Timeouts of the client side"),

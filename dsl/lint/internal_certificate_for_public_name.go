@@ -16,7 +16,7 @@ var internalCertificate = &Rule{Name: "internal-certificate-for-public-name", Se
 			for i := range s.Addresses {
 				if a := &s.Addresses[i]; a.Automatic && !reserved(a.Host) {
 					d := p.report(n.Range, "visitors of %s will be warned: nobody but you trusts the local authority", a.Host)
-					help(d, "name a certificate of a public authority: `tls CERT KEY`")
+					help(d, "without `tls internal` one that everybody trusts is issued; or name one: `tls CERT KEY`")
 					return
 				}
 			}

@@ -33,7 +33,9 @@ var owners = []struct {
 	{"modules/pool", diag.Warning, false, `cookie-unused first-without-maxconn no-usable-server`},
 	{"logging", diag.Error, false, `no-sink unknown-sink`},
 	{"logging", diag.Error, true, `sink-unavailable`},
-	{"modules/graph", diag.Error, false, `automatic-not-built no-certificate proxy-protocol-conflict tls-conflict tls-in-clear-site`},
+	{"modules/graph", diag.Error, false, `automatic-name-not-public no-certificate proxy-protocol-conflict tls-conflict tls-in-clear-site wildcard-without-dns-challenge`},
+	{"modules/graph", diag.Warning, false, `challenge-port-not-listened`},
+	{"modules/acme", diag.Error, false, `bad-acme`},
 	{"modules/certs", diag.Error, true, `bad-certificate bad-crl bad-key bad-pem certificate-expired client-auth-without-ca key-mismatch
 		no-certificates state-directory`},
 	{"modules/certs", diag.Warning, true, `certificate-expiring certificate-not-yet-valid crl-expired incomplete-chain key-readable-by-all

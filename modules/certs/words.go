@@ -29,7 +29,8 @@ func Word() spec.Word {
 			"without a reload; when new ones are broken the last good ones go on.\n\n" +
 			"`tls internal` is for development: certificates of a local authority, whose root is made once and kept in `internal/root.crt` of the state " +
 			"directory (`state`). Clients must trust that file: `curl --cacert`, or the system's own store. `tls off` serves a site whose address names " +
-			"no scheme in clear.",
+			"no scheme in clear.\n\n" +
+			"Without a certificate here, a site of a public name has one issued: see `acme`.",
 		Example: "tls internal min_version 1.3",
 		Args: []spec.Arg{
 			{Name: "CERT", Kind: spec.File, Optional: true, Doc: "a PEM file, a directory, `internal` or `off`"},
@@ -49,6 +50,7 @@ func Word() spec.Word {
 					Args: []spec.Arg{{Name: "FILE", Kind: spec.File, Doc: "revocation lists, PEM or DER"}}}}},
 			onOff("tickets", "whether sessions may be resumed; their keys change hourly and survive reloads"),
 			onOff("ocsp", "whether OCSP staples are fetched for certificates that name a responder"),
+			onOff("redirect", "whether port 80 sends visitors of the site's names at port 443 here, where no http site has those names"),
 		},
 	}
 }
@@ -110,6 +112,7 @@ type Plan struct {
 	Internal bool
 	Off      bool
 	Resume   bool // tickets are on
+	Redirect bool // from port 80
 	OCSP     bool
 	CA, CRL  string
 	CAAt     diag.Range
@@ -118,7 +121,7 @@ type Plan struct {
 // Read takes the `tls` directives of a site. Options may stand at any of them,
 // each once.
 func Read(nodes []*config.Node) (*Plan, diag.List) {
-	p := &Plan{Resume: true, OCSP: true}
+	p := &Plan{Resume: true, OCSP: true, Redirect: true}
 	p.MinVersion = tls.VersionTLS12
 	var errs diag.List
 	given := map[string]diag.Range{}
@@ -147,6 +150,10 @@ func Read(nodes []*config.Node) (*Plan, diag.List) {
 	}
 	return p, errs
 }
+
+// Named reports whether the plan says which certificates there are: files, or those
+// of the local authority. A nil plan does not.
+func (p *Plan) Named() bool { return p != nil && (len(p.Files) > 0 || p.Internal) }
 
 func (p *Plan) source(n *config.Node) {
 	switch {
@@ -202,5 +209,7 @@ func (p *Plan) option(o *config.Node) {
 		p.Resume = o.Text(0) != "off"
 	case "ocsp":
 		p.OCSP = o.Text(0) != "off"
+	case "redirect":
+		p.Redirect = o.Text(0) != "off"
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/health"
@@ -34,9 +35,12 @@ type Shared struct {
 	Tables   *live.Registry[persistence.TableKey, *persistence.Table]
 	Certs    *live.Registry[certs.Key, certs.Source]
 	Clients  *live.Registry[certs.ClientsKey, *certs.Clients]
-	// Tickets and Authority belong to the process.
-	Tickets   *certs.Tickets
-	Authority *certs.Authorities
+	// Automatic holds the accounts, and the certificates they have had issued.
+	Automatic *live.Registry[acme.Key, *acme.Manager]
+	// Tickets, Authority and Challenges belong to the process.
+	Tickets    *certs.Tickets
+	Authority  *certs.Authorities
+	Challenges *acme.Challenges
 
 	known map[upstream.Key]upstream.Health
 }
@@ -44,15 +48,16 @@ type Shared struct {
 // NewShared makes empty registries.
 func NewShared() *Shared {
 	return &Shared{
-		Servers:  live.New[upstream.Key, *upstream.Live](nil),
-		Monitors: live.New(func(_ health.Key, m *health.Monitor) { _ = m.Close() }),
-		Idle:     live.New(func(_ transport.Key, i *transport.Idle) { i.Close() }),
-		Sinks:    live.New(func(_ logging.Key, s logging.Sink) { _ = s.Close() }),
-		Sites:    live.New[string, *Gate](nil),
-		Tables:   live.New[persistence.TableKey, *persistence.Table](nil),
-		Certs:    live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
-		Clients:  live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
-		Tickets:  certs.NewTickets(), Authority: &certs.Authorities{},
+		Servers:   live.New[upstream.Key, *upstream.Live](nil),
+		Monitors:  live.New(func(_ health.Key, m *health.Monitor) { _ = m.Close() }),
+		Idle:      live.New(func(_ transport.Key, i *transport.Idle) { i.Close() }),
+		Sinks:     live.New(func(_ logging.Key, s logging.Sink) { _ = s.Close() }),
+		Sites:     live.New[string, *Gate](nil),
+		Tables:    live.New[persistence.TableKey, *persistence.Table](nil),
+		Certs:     live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
+		Clients:   live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
+		Automatic: live.New(func(_ acme.Key, m *acme.Manager) { m.Close() }),
+		Tickets:   certs.NewTickets(), Authority: &certs.Authorities{}, Challenges: acme.NewChallenges(),
 	}
 }
 
@@ -81,6 +86,7 @@ type Graph struct {
 	gates     []limited
 	tables    []limitedTable
 	carriers  map[*pool.Pool]*transport.HTTP
+	automatic []*acme.Source
 	cancel    []func()
 }
 
@@ -124,6 +130,7 @@ type builder struct {
 	logs     *logging.Builder
 	clients  clientSide
 	byKey    map[string]*Listener
+	proving  []proving
 }
 
 // Build makes the graph. On errors it gives nil and the diagnostics; what it
@@ -147,6 +154,10 @@ func Build(cfg *config.Config, d Deps) (*Graph, diag.List) {
 		for i := range cfg.Sites {
 			b.site(&cfg.Sites[i])
 		}
+		for i := range cfg.Sites {
+			b.redirects(&cfg.Sites[i])
+		}
+		b.reachable()
 	}
 	b.errs.Sort()
 	if b.errs.HasErrors() {
@@ -166,6 +177,9 @@ func (g *Graph) Start() {
 	}
 	for _, p := range g.Pools {
 		p.Start()
+	}
+	for _, s := range g.automatic {
+		s.Start()
 	}
 	for p, t := range g.carriers {
 		for _, s := range p.Servers() {
@@ -291,7 +305,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "proxy_protocol":
+	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "acme", "proxy_protocol":
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 )
@@ -22,6 +23,7 @@ type Listener struct {
 	Stream  *StreamSite // nil on HTTP sockets, and where TLS tells sites apart
 	front   *front      // nil in clear
 	ahead   ahead
+	proofs  *acme.Challenges
 
 	hosts Hosts[Site]
 	first *Site // answers what names no host: malformed requests
@@ -33,7 +35,11 @@ var errNoSite = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Stat
 
 // ServeExchange finds the site by host and has it serve.
 func (l *Listener) ServeExchange(x *flow.Exchange) {
-	l.site(x).serve(x)
+	s := l.site(x)
+	if acme.Asked(x.Req.Path) && l.prove(s, x) {
+		return
+	}
+	s.serve(x)
 }
 
 // site finds the site by host; a fault stands in x if it may not serve it.
@@ -119,7 +125,7 @@ func (b *builder) listeners(cfg *config.Site, a *config.Address, limits flow.Lim
 		key := network + " " + addr
 		l := b.byKey[key]
 		if l == nil {
-			l = &Listener{Network: network, Address: addr, Range: a.Range, Limits: limits}
+			l = &Listener{Network: network, Address: addr, Range: a.Range, Limits: limits, proofs: b.Shared.Challenges}
 			b.byKey[key] = l
 			b.graph.Listeners = append(b.graph.Listeners, l)
 		}

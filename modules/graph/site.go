@@ -95,7 +95,7 @@ func (l logOnly) EndExchange(x *flow.Exchange) { l.s.note(x) }
 
 // site builds one site and puts it on its listeners.
 func (b *builder) site(cfg *config.Site) {
-	policy := b.secure(cfg)
+	policy, handshake := b.secure(cfg)
 	if b.errs.HasErrors() {
 		return
 	}
@@ -105,6 +105,7 @@ func (b *builder) site(cfg *config.Site) {
 		cfg = &open
 	}
 	times := b.clients
+	times.handshake = max(times.handshake, handshake)
 	times.read(cfg.Body)
 	log, errs := b.logs.Site(cfg.Body, cfg.TCP)
 	b.errs = append(b.errs, errs...)

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
@@ -21,6 +24,7 @@ type front struct {
 	streams  Hosts[StreamSite]
 	streamed bool        // there are stream sites
 	rest     *StreamSite // for names that no site has, where there is no HTTP site
+	proofs   *acme.Challenges
 }
 
 // Config gives what the listener's handshakes begin with.
@@ -31,6 +35,9 @@ func (f *front) config() *tls.Config {
 // choose is called with each ClientHello. A client that names nothing is taken to
 // mean the address it connected to.
 func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
+	if c := f.proof(h); c != nil {
+		return c, nil
+	}
 	name := strings.ToLower(h.ServerName)
 	look := name
 	if look == "" && h.Conn != nil {
@@ -56,10 +63,14 @@ func addressOf(c net.Conn) string {
 }
 
 // Takes implements flow.StreamChooser.
-func (f *front) Takes(c *flow.Conn) bool { return f.stream(c) != nil }
+func (f *front) Takes(c *flow.Conn) bool { return proved(c) || f.stream(c) != nil }
 
 // ServeConn implements flow.StreamChooser.
-func (f *front) ServeConn(c *flow.Conn) { f.stream(c).ServeConn(c) }
+func (f *front) ServeConn(c *flow.Conn) {
+	if !proved(c) { // else the handshake was all
+		f.stream(c).ServeConn(c)
+	}
+}
 
 func (f *front) stream(c *flow.Conn) *StreamSite {
 	if c.TLS == nil {
@@ -97,8 +108,9 @@ func (s *Site) misdirected(x *flow.Exchange) bool {
 }
 
 // secure makes the policy of a site's TLS addresses, nil if it has none or an
-// error was found.
-func (b *builder) secure(cfg *config.Site) *certs.Policy {
+// error was found. Handshakes get at least the time it gives, unless the site says
+// otherwise.
+func (b *builder) secure(cfg *config.Site) (policy *certs.Policy, handshake time.Duration) {
 	nodes := config.Find(cfg.Body, "tls")
 	var plan *certs.Plan
 	if len(nodes) > 0 {
@@ -106,29 +118,22 @@ func (b *builder) secure(cfg *config.Site) *certs.Policy {
 		plan, found = certs.Read(nodes)
 		b.errs = append(b.errs, found...)
 		if found.HasErrors() || !b.tlsFits(cfg, nodes[0], plan) || plan.Off {
-			return nil
+			return nil, 0
 		}
 	}
-	for i := range cfg.Addresses {
-		if a := &cfg.Addresses[i]; a.TLS {
-			if plan == nil || len(plan.Files) == 0 && !plan.Internal {
-				b.noCertificate(a)
-				return nil
-			}
-			return b.policy(cfg, nodes[0], plan)
-		}
+	secured := slices.ContainsFunc(cfg.Addresses, func(a config.Address) bool { return a.TLS })
+	own := config.Last(cfg.Body, "acme")
+	switch {
+	case own != nil && !secured:
+		b.inClearSite(cfg, own)
+	case own != nil && plan.Named():
+		b.errs.Add(own.Range, "tls-conflict", "certificates of this site are named, and `acme` would have others issued")
+	case secured && plan.Named():
+		return b.policy(cfg, nodes[0], plan), 0
+	case secured:
+		return b.automatic(cfg, own, plan)
 	}
-	return nil
-}
-
-func (b *builder) noCertificate(a *config.Address) {
-	if a.Automatic {
-		d := b.errs.Add(a.Range, "automatic-not-built", "%q needs a certificate, and this version cannot have one issued automatically yet", a.Text)
-		d.Help = append(d.Help, "name one with `tls CERT KEY`, or write http://")
-		return
-	}
-	d := b.errs.Add(a.Range, "no-certificate", "%q has no certificate, and no authority would issue one for it", a.Text)
-	d.Help = append(d.Help, "name one with `tls CERT KEY`, or use `tls internal` for development")
+	return nil, 0
 }
 
 // tlsFits reports `tls` where there is nothing to terminate, and `tls off` where
@@ -146,13 +151,18 @@ func (b *builder) tlsFits(cfg *config.Site, n *config.Node, plan *certs.Plan) bo
 	if secured || plan.Off {
 		return true
 	}
+	b.inClearSite(cfg, n)
+	return false
+}
+
+// inClearSite reports a directive about certificates where TLS is not terminated.
+func (b *builder) inClearSite(cfg *config.Site, n *config.Node) {
 	d := b.errs.Add(n.Range, "tls-in-clear-site", "no address of this site speaks TLS")
 	if help := "write https:// before the address"; cfg.TCP {
 		d.Help = append(d.Help, "tcp:// passes streams through untouched; to terminate TLS write tls://")
 	} else {
 		d.Help = append(d.Help, help)
 	}
-	return false
 }
 
 // inClear gives a site's addresses as `tls off` makes them: those without a scheme
@@ -179,13 +189,17 @@ func (b *builder) policy(cfg *config.Site, n *config.Node, plan *certs.Plan) *ce
 	if source == nil {
 		return nil
 	}
-	var names []string
-	for i := range cfg.Addresses {
-		if a := &cfg.Addresses[i]; a.TLS {
-			names = append(names, a.Host)
-		}
+	bad := b.findings(source.Check(tlsHosts(cfg)), n.Range, plan.At)
+	p := b.settled(cfg, plan, source, sourceKey(cfg, plan, b.state()))
+	if bad {
+		return nil
 	}
-	bad := b.findings(source.Check(names), n.Range, plan.At)
+	return p
+}
+
+// settled makes the policy of a plan for certificates of a source, nil if an error
+// was found.
+func (b *builder) settled(cfg *config.Site, plan *certs.Plan, source certs.Source, named certs.Key) *certs.Policy {
 	s := plan.Settings
 	if plan.Resume {
 		s.Tickets = b.Shared.Tickets
@@ -200,16 +214,15 @@ func (b *builder) policy(cfg *config.Site, n *config.Node, plan *certs.Plan) *ce
 			return c, nil
 		})
 		if err != nil {
-			b.fail(n, err)
+			b.errs.Add(plan.CAAt, "bad-value", "client_auth: %v", err)
 			return nil
 		}
-		bad = b.findings(c.Check(), plan.CAAt, nil) || bad
+		if b.findings(c.Check(), plan.CAAt, nil) {
+			return nil
+		}
 		s.Clients, s.Trust = c, key.String()
 	}
-	if bad {
-		return nil
-	}
-	s.Certificates = sourceKey(cfg, plan, b.state()).String()
+	s.Certificates = named.String()
 	if !cfg.TCP {
 		s.Protocols = []string{"h2", "http/1.1"}
 	}
@@ -285,7 +298,7 @@ func (b *builder) findings(list []certs.Finding, at diag.Range, files []diag.Ran
 // listenTLS notes what handshakes at a socket a site's address wants.
 func (b *builder) listenTLS(l *Listener, a *config.Address, p *certs.Policy, stream *StreamSite) {
 	if l.front == nil {
-		l.front = &front{first: p}
+		l.front = &front{first: p, proofs: b.Shared.Challenges}
 	}
 	f := l.front
 	if err := f.policies.Add(a.Host, p); err != nil {

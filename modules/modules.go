@@ -36,6 +36,7 @@ func Standard() *Set {
 			handler.Respond,
 			handler.Monitor,
 			handler.Redirect,
+			handler.Metrics,
 			handler.Deny,
 			handler.Tarpit,
 			handler.Handle,

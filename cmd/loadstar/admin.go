@@ -19,6 +19,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
 	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/modules/census"
+	"github.com/loadstar-lb/loadstar/modules/metrics"
 )
 
 // controller is what the admin endpoint gives orders to.
@@ -31,6 +32,8 @@ type controller interface {
 	Upgrade(ctx context.Context) (pid int, err error)
 	// Servers tells how the servers of all pools are.
 	Servers() []census.Server
+	// Census tells all that is running.
+	census.Source
 }
 
 // outcome is what became of a load.
@@ -161,6 +164,7 @@ func (a *admin) handler(network string) http.Handler {
 	mux.HandleFunc("GET /servers", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, a.control.Servers())
 	})
+	mux.HandleFunc("GET /metrics", serveMetrics(metrics.New(a.control, 0)))
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, a.control.Load(r.Context(), "", nil))
 	})

@@ -41,6 +41,8 @@ func (c *control) Status() status { return status{Generation: 7, LastLoadOK: tru
 
 func (c *control) Upgrade(context.Context) (int, error) { c.n++; return 4711, nil }
 
+func (c *control) Census() *census.Census { return &census.Census{} }
+
 func (c *control) Servers() []census.Server {
 	return []census.Server{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}
 }

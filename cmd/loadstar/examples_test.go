@@ -442,7 +442,7 @@ func TestExampleLogging(t *testing.T) {
 
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb"}
+	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb", "metrics.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)
@@ -454,5 +454,27 @@ func TestExamplesAreTested(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(examplesDir, name)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestExampleMetrics(t *testing.T) {
+	x := boot(t, "metrics.lb")
+	for range 3 {
+		if a := x.get("8080", "a", "/"); a.Status != 200 {
+			t.Fatalf("%d %q", a.Status, a.Body)
+		}
+	}
+	exchanges := func(line string) bool {
+		a := x.get("9180", "127.0.0.1", "/metrics")
+		return a.Status == 200 && strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain; version=0.0.4") && strings.Contains(a.Body, line)
+	}
+	if !rig.Until(e2e.Patience, func() bool { return exchanges(`loadstar_pool_exchanges_total{pool="web",code="2xx"} 3`) }) {
+		t.Error(x.get("9180", "127.0.0.1", "/metrics").Body)
+	}
+	if !rig.Until(e2e.Patience, func() bool { return exchanges(`loadstar_server_state{pool="web",server="two",state="up"} 1`) }) {
+		t.Error(x.get("9180", "127.0.0.1", "/metrics").Body)
+	}
+	if a := x.get("9180", "127.0.0.1", "/"); a.Status == 200 {
+		t.Errorf("another path: %d", a.Status)
 	}
 }

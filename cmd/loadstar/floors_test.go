@@ -64,6 +64,7 @@ var floors = map[string]int{
 	"dsl/lsp":         5, // the language server
 	"modules/pool":    4,
 	"modules/stats":   4, // what is running, as a page, CSV and JSON
+	"modules/metrics": 4, // the same, as Prometheus reads it
 	"modules/handler": 5,
 	"modules":         6, // the table of contents
 	"modules/graph":   7, // checked config to runtime graph
@@ -99,6 +100,7 @@ var confined = map[string][]string{
 	"github.com/miekg/dns":                {"modules/acme/acmetest"},
 	"github.com/hashicorp/go-syslog":      {"logging/syslog"},
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport", "cmd/lbbench"}, // the bench's client
+	"github.com/prometheus":               {"modules/metrics"},
 	"github.com/pires/go-proxyproto":      {"listener/wire/proxyproto"},
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},

@@ -254,6 +254,9 @@ func (p *process) Status() status {
 	}
 }
 
+// Census implements controller.
+func (p *process) Census() *census.Census { return p.runtime.Census() }
+
 // Servers implements controller.
 func (p *process) Servers() []census.Server {
 	out := []census.Server{}

@@ -19,6 +19,7 @@ var connIDs atomic.Uint64
 type conn struct {
 	flow.Conn
 	socket     *Socket
+	ended      atomic.Bool
 	prev, next *conn
 }
 
@@ -31,7 +32,7 @@ func (s *Socket) begin(nc net.Conn) {
 	c.Peer, c.Local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
 	c.Client = c.Peer
 	c.Accepted = time.Now()
-	c.Source, c.Active = &s.source, &s.active
+	c.Source, c.Active, c.Ended = &s.source, &s.active, &c.ended
 	b := s.source.Load()
 	c.secure(b)
 	s.active.Add(1)
@@ -105,6 +106,7 @@ func (c *conn) close(p any) {
 	}
 	c.Unpin()
 	_ = c.Conn.Conn.Close()
+	c.ended.Store(true)
 	s.open.remove(c)
 	s.limit.Leave()
 	s.host.Limit.Leave()

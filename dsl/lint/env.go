@@ -14,6 +14,9 @@ type Env interface {
 	Addresses() []netip.Addr
 	// LowPorts reports whether ports below 1024 may be opened.
 	LowPorts() bool
+	// AnySource reports whether connections may be made from addresses that are
+	// not this machine's (IP_TRANSPARENT).
+	AnySource() bool
 	// Stat looks at a file.
 	Stat(name string) (fs.FileInfo, error)
 }

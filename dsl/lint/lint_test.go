@@ -30,6 +30,7 @@ type machine struct{}
 func (machine) FileLimit() uint64       { return 1024 }
 func (machine) Addresses() []netip.Addr { return []netip.Addr{netip.MustParseAddr("10.0.0.254")} }
 func (machine) LowPorts() bool          { return false }
+func (machine) AnySource() bool         { return false }
 func (machine) Stat(name string) (fs.FileInfo, error) {
 	return os.Stat(name)
 }

@@ -54,6 +54,7 @@ func own() []*Rule {
 		httplogDisk,
 		logsCredentials,
 		notFormatted,
+		sourceClientWithoutCapability,
 		staleTest,
 		pragmaUnknown,
 		pragmaWithoutReason,

@@ -21,6 +21,7 @@ type Conn struct {
 	Told     *Told          // what a PROXY header said, nil without
 	Accepted time.Time      // with monotonic clock
 	Source   *Source        // what serves this connection's socket now
+	Ended    *atomic.Bool   // set when the connection is over; may be nil
 	Active   *atomic.Int64  // connections open on the same socket, this one included; may be nil
 	// Parks tells that whoever called ServeConn goes on with what Park was
 	// given, in a new goroutine.

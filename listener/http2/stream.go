@@ -68,7 +68,7 @@ func (c *conn) newStream(id uint32) *stream {
 	s.cond.L = &c.mu
 	fc := &s.fc
 	fc.Conn, fc.ID, fc.Client, fc.Peer, fc.Local, fc.TLS = c.fc.Conn, c.fc.ID, c.fc.Client, c.fc.Peer, c.fc.Local, c.fc.TLS
-	fc.Hello, fc.Told, fc.Accepted, fc.Source, fc.Active = c.fc.Hello, c.fc.Told, c.fc.Accepted, c.fc.Source, c.fc.Active
+	fc.Hello, fc.Told, fc.Accepted, fc.Source, fc.Active, fc.Ended = c.fc.Hello, c.fc.Told, c.fc.Accepted, c.fc.Source, c.fc.Active, c.fc.Ended
 	s.head.begin()
 	s.fault, s.extended, s.tunnel, s.received, s.left, s.nobody, s.answerErr = nil, false, nil, 0, -1, false, nil
 	s.served, s.remoteEnded, s.localEnded, s.reset, s.gone = false, false, false, false, false
@@ -94,7 +94,7 @@ func (s *stream) release() {
 	if cap(s.head.arena) > keptBuffer {
 		s.head.arena = nil
 	}
-	s.c, s.fc.Conn, s.fc.TLS, s.fc.Hello, s.fc.Told, s.fc.Source, s.fc.Active, s.x.Conn = nil, nil, nil, nil, nil, nil, nil, nil
+	s.c, s.fc.Conn, s.fc.TLS, s.fc.Hello, s.fc.Told, s.fc.Source, s.fc.Active, s.fc.Ended, s.x.Conn = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	streams.Put(s)
 }
 

@@ -130,5 +130,11 @@ func dial(ctx context.Context, t *Target) (net.Conn, error) {
 		}
 	}
 	_ = c.SetDeadline(end)
+	if len(t.Ahead) > 0 {
+		if _, err := c.Write(t.Ahead); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
 	return c, nil
 }

@@ -21,8 +21,10 @@ type Target struct {
 	Name    string     // pool/server, for logs
 	Source  netip.Addr // to connect from; the zero Addr: the system's choice
 	Connect time.Duration
-	TLS     *tls.Config   // how the server is spoken to; nil: in clear
-	Answer  time.Duration // for everything behind the connection; 0: what the context leaves
+	TLS     *tls.Config // how the server is spoken to; nil: in clear
+	// Ahead is sent first on each connection, before TLS; nil: nothing. It is not changed.
+	Ahead  []byte
+	Answer time.Duration // for everything behind the connection; 0: what the context leaves
 }
 
 // Probe asks once. It gives nil when the server is well and otherwise a

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -164,24 +163,12 @@ func (b *builder) server(n *config.Node, index int) *upstream.Server {
 	} else if _, _, err := net.SplitHostPort(s.Address); err != nil {
 		b.errs.Add(n.Range, "bad-address", "server %s needs host:port or unix//path, not %q", s.Name, s.Address)
 	}
-	s.Source = b.source(n)
+	b.origin(s, n)
 	b.secure(s, n)
 	if s.Minconn > 0 && s.Maxconn == 0 {
 		b.errs.Add(n.Range, "minconn-without-maxconn", "server %s has a minconn but no maxconn to grow to", s.Name)
 	}
 	return s
-}
-
-func (b *builder) source(n *config.Node) netip.Addr {
-	text := n.OptionText("source")
-	if text == "" {
-		return netip.Addr{}
-	}
-	ip, err := netip.ParseAddr(text)
-	if err != nil {
-		b.errs.Add(n.Option("source").Range, "bad-address", "source needs one IP address, not %q", text)
-	}
-	return ip
 }
 
 // rebuildFirst makes the first set, before anybody may see the pool.

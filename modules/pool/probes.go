@@ -131,7 +131,12 @@ func (b *builder) monitor(s *upstream.Server, n *config.Node) *health.Monitor {
 	t := health.Target{Network: s.Network, Address: s.Dial, Name: s.Pool + "/" + s.Name,
 		Source: s.Source, Connect: s.Timeouts.Connect}
 	if n.Has("source") {
-		t.Source = b.source(n)
+		t.Source, _ = b.source(n.Option("source"), false)
+	}
+	if s.Proxy != nil && n.OptionText("address") == "" && n.OptionText("port") == "" {
+		// The probe is our own, and says so. What listens elsewhere than the server
+		// does need not read headers (HAProxy manual, "check-send-proxy").
+		t.Ahead = s.Proxy.AppendLocal(nil)
 	}
 	if err := redirect(&t, n); err != nil {
 		b.errs.Add(n.Range, "bad-health", "%s", err)
@@ -175,7 +180,7 @@ func redirect(t *health.Target, n *config.Node) error {
 // fingerprint tells everything a monitor depends on apart from its server.
 func fingerprint(n *config.Node, t *health.Target) string {
 	var f strings.Builder
-	fmt.Fprintf(&f, "%s %s %s %s %s", n.Variant, t.Network, t.Address, t.Source, t.Connect)
+	fmt.Fprintf(&f, "%s %s %s %s %s %q", n.Variant, t.Network, t.Address, t.Source, t.Connect, t.Ahead)
 	var write func(n *config.Node)
 	write = func(n *config.Node) {
 		for _, a := range n.Args {

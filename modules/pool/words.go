@@ -15,7 +15,8 @@ import (
 func Words() []spec.Word {
 	return []spec.Word{
 		balanceWord(), serverWord(), healthWord(), persistWord(),
-		transport.TLSWord(), transport.ProtocolWord(), queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord, passiveWord,
+		transport.TLSWord(), transport.ProtocolWord(), sourceWord(), proxyProtocolWord(),
+		queueWord, retryWord, timeoutWord, allBackupsWord, fullconnWord, passiveWord,
 	}
 }
 
@@ -128,8 +129,8 @@ func serverWord() spec.Word {
 			{Name: "cookie", Doc: "what `persist cookie` calls it",
 				Args: []spec.Arg{{Name: "VALUE", Kind: spec.String, Doc: "a cookie value"}}},
 			duration("slow_start", "", "how long weight and limit take to grow to the full after it came up"),
-			{Name: "source", Doc: "the address to connect from",
-				Args: []spec.Arg{{Name: "IP", Kind: spec.Network, Doc: "an address of this machine"}}},
+			serverSourceWord(),
+			serverProxyProtocolWord(),
 			serverHealthWord(),
 			transport.ServerTLSWord(),
 			transport.ServerProtocolWord(),

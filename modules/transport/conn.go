@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,7 +28,8 @@ type conn struct {
 	written   int64    // over the connection's life
 	used      bool     // it has carried an exchange before
 	under     *counted // nil in clear: what TLS writes
-	name      string   // asked for by SNI, where that differs by exchange
+	label
+	ended *atomic.Bool // the client that it was made for, and for no other, has gone; nil: for any
 
 	// Of the exchange at hand.
 	*work

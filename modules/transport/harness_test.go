@@ -152,6 +152,7 @@ func (p *proxy) listen(t testing.TB) {
 	}
 	p.addr = l.Addr().String()
 	var source flow.Source
+	var conns atomic.Uint64
 	limits := flow.DefaultLimits
 	source.Store(&flow.Binding{Server: p, Generation: flow.NewGeneration(1), Limits: limits})
 	p.wg.Go(func() {
@@ -162,7 +163,11 @@ func (p *proxy) listen(t testing.TB) {
 			}
 			p.wg.Go(func() {
 				defer nc.Close()
-				http1.Server{}.ServeConn(&flow.Conn{Conn: nc, Socket: nc.(*net.TCPConn), Accepted: time.Now(), Source: &source})
+				c := &flow.Conn{Conn: nc, Socket: nc.(*net.TCPConn), Accepted: time.Now(), Source: &source, ID: conns.Add(1), Ended: new(atomic.Bool)}
+				c.Client = nc.RemoteAddr().(*net.TCPAddr).AddrPort()
+				c.Local = nc.LocalAddr().(*net.TCPAddr).AddrPort()
+				http1.Server{}.ServeConn(c)
+				c.Ended.Store(true)
 			})
 		}
 	})

@@ -59,9 +59,9 @@ func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 // was idle are the answer to nothing, and must not become the answer to this
 // request.
 func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*conn, *flow.Error) {
-	name := serverName(x, s)
+	who := callerOf(x, s)
 	for {
-		c := idle.getNamed(name)
+		c := idle.take(who.label)
 		if c == nil {
 			break
 		}
@@ -71,7 +71,7 @@ func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*c
 		}
 		return c, nil
 	}
-	nc, fault := dialNamed(s, name)
+	nc, fault := dialFor(s, &who, nil)
 	if fault != nil {
 		return nil, fault
 	}
@@ -80,7 +80,7 @@ func (t *HTTP1) connection(x *flow.Exchange, s *upstream.Server, idle *Idle) (*c
 		idleFor = time.Minute
 	}
 	c := open(nc, idle, idleFor)
-	c.name = name
+	c.made(&who)
 	return c, nil
 }
 

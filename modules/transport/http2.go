@@ -69,17 +69,17 @@ const maxTurns = 10
 // stream opens a stream on a connection that has room for it, or on a new one. nil
 // without a fault: the server has chosen HTTP/1.
 func (t *HTTP) stream(x *flow.Exchange, s *upstream.Server) (*stream, *flow.Error) {
-	set, name := t.Idle(s), serverName(x, s)
+	set, who := t.Idle(s), callerOf(x, s)
 	for range maxTurns {
 		for _, m := range set.mux.all() {
-			if m.name != name {
+			if m.label != who.label {
 				continue
 			}
 			if st, fault := m.take(x, s); st != nil || fault != nil {
 				return st, fault
 			}
 		}
-		m, fault := set.join(s, name)
+		m, fault := set.join(s, &who)
 		if fault != nil {
 			return nil, fault
 		}

@@ -26,10 +26,10 @@ import (
 // The connection's window is given back as bytes arrive, a stream's only as they
 // are consumed: a slow client holds its own stream back, and no other one.
 type mux struct {
-	nc      net.Conn
-	raw     syscall.RawConn
-	under   *counted // nil in clear
-	name    string   // asked for by SNI, where that differs by exchange
+	nc    net.Conn
+	raw   syscall.RawConn
+	under *counted // nil in clear
+	label
 	set     *Idle
 	secure  bool
 	stall   time.Duration

@@ -24,7 +24,7 @@ type muxes struct {
 // dialing is a connection in the making. Exchanges that come meanwhile wait for it
 // rather than make one each.
 type dialing struct {
-	name    string
+	label
 	waiting int
 	done    chan struct{}
 	// Good after done:
@@ -63,7 +63,7 @@ func (s *muxes) remove(m *mux) {
 }
 
 // join makes a connection, or waits for one that is being made and that has room.
-func (i *Idle) join(s *upstream.Server, name string) (*mux, *flow.Error) {
+func (i *Idle) join(s *upstream.Server, who *caller) (*mux, *flow.Error) {
 	set := &i.mux
 	room := int(set.room.Load())
 	if room == 0 {
@@ -71,7 +71,7 @@ func (i *Idle) join(s *upstream.Server, name string) (*mux, *flow.Error) {
 	}
 	set.mu.Lock()
 	for _, d := range set.dials {
-		if d.name == name && d.waiting < room {
+		if d.label == who.label && d.waiting < room {
 			d.waiting++
 			set.mu.Unlock()
 			<-d.done
@@ -83,16 +83,16 @@ func (i *Idle) join(s *upstream.Server, name string) (*mux, *flow.Error) {
 		}
 	}
 	for _, m := range set.all() { // one may have been made since the caller looked
-		if m.name == name && m.roomy() {
+		if m.label == who.label && m.roomy() {
 			set.mu.Unlock()
 			return m, nil
 		}
 	}
-	d := &dialing{name: name, waiting: 1, done: make(chan struct{})}
+	d := &dialing{label: who.label, waiting: 1, done: make(chan struct{})}
 	set.dials = append(set.dials, d)
 	set.mu.Unlock()
 
-	d.m, d.fault = i.dial(s, name)
+	d.m, d.fault = i.dial(s, who)
 	set.mu.Lock()
 	set.dials = slices.DeleteFunc(set.dials, func(o *dialing) bool { return o == d })
 	if d.m != nil && d.m.roomy() {
@@ -107,9 +107,9 @@ func (i *Idle) join(s *upstream.Server, name string) (*mux, *flow.Error) {
 }
 
 // dial connects, and agrees on HTTP/2; see dialing for what nil means.
-func (i *Idle) dial(s *upstream.Server, name string) (*mux, *flow.Error) {
+func (i *Idle) dial(s *upstream.Server, who *caller) (*mux, *flow.Error) {
 	began := flow.Now()
-	nc, fault := dialFor(s, name, protocolsOf(s))
+	nc, fault := dialFor(s, who, protocolsOf(s))
 	if fault != nil {
 		return nil, fault
 	}
@@ -125,7 +125,8 @@ func (i *Idle) dial(s *upstream.Server, name string) (*mux, *flow.Error) {
 			}
 		}
 		c := open(nc, i, idleFor)
-		c.name, c.idleSince = name, flow.Now()
+		c.made(who)
+		c.idleSince = flow.Now()
 		if !i.put(c) {
 			_ = c.Close()
 		}
@@ -134,7 +135,8 @@ func (i *Idle) dial(s *upstream.Server, name string) (*mux, *flow.Error) {
 	}
 	i.mux.h1.Store(0)
 	m := newMux(nc, s, i)
-	m.name, m.idleFor = name, int64(idleFor)
+	m.idleFor = int64(idleFor)
+	m.made(who)
 	left := time.Duration(0)
 	if d := s.Timeouts.Connect; d > 0 {
 		left = max(d-time.Duration(flow.Now()-began), time.Millisecond)

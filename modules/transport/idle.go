@@ -34,31 +34,25 @@ func (i *Idle) Len() int { return int(i.count.Load()) }
 // Shared tells how many connections there are that exchanges share, idle or not.
 func (i *Idle) Shared() int { return len(i.mux.all()) }
 
-// get takes a connection out, nil if there is none.
-func (i *Idle) get() *conn {
-	if i.count.Load() == 0 {
-		return nil
-	}
-	i.mu.Lock()
-	n := len(i.conns)
-	if n == 0 {
-		i.mu.Unlock()
-		return nil
-	}
-	c := i.conns[n-1]
-	i.conns[n-1] = nil
-	i.conns = i.conns[:n-1]
-	i.count.Store(int64(n - 1))
-	i.mu.Unlock()
-	return c
-}
-
-// put gives a connection back; false means that it is not wanted.
+// put gives a connection back; false means that it is not wanted. Where all are as
+// good as each other a full set stays as it is; else the one that has waited longest
+// gives way, since nobody may ever ask for it.
 func (i *Idle) put(c *conn) bool {
+	if c.orphaned() {
+		return false
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || len(i.conns) >= i.max {
+	if i.closed {
 		return false
+	}
+	if len(i.conns) >= i.max {
+		if c.label == (label{}) {
+			return false
+		}
+		oldest := i.conns[0]
+		i.conns = append(i.conns[:0], i.conns[1:]...)
+		go func() { _ = oldest.Close() }() // TLS says goodbye, which may wait
 	}
 	i.conns = append(i.conns, c)
 	i.count.Store(int64(len(i.conns)))
@@ -80,7 +74,7 @@ func (i *Idle) reap() {
 	i.mu.Lock()
 	keep := i.conns[:0]
 	for _, c := range i.conns {
-		if now-c.idleSince > c.idleFor || !c.quiet() {
+		if now-c.idleSince > c.idleFor || c.orphaned() || !c.quiet() {
 			dead = append(dead, c)
 		} else {
 			keep = append(keep, c)

@@ -195,12 +195,12 @@ func TestIdleOrderAndLimit(t *testing.T) {
 	if !i.put(conns[0]) || !i.put(conns[1]) || i.put(conns[2]) {
 		t.Error("the limit does not hold")
 	}
-	if i.get() != conns[1] || i.get() != conns[0] || i.get() != nil || i.Len() != 0 {
+	if i.take(label{}) != conns[1] || i.take(label{}) != conns[0] || i.take(label{}) != nil || i.Len() != 0 {
 		t.Error("not last in, first out")
 	}
 	_ = i.put(conns[0])
 	i.Flush()
-	if i.get() != nil || i.Len() != 0 {
+	if i.take(label{}) != nil || i.Len() != 0 {
 		t.Error("flushed connections are still there")
 	}
 	if i.Close(); i.put(conns[1]) {

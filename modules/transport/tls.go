@@ -47,35 +47,19 @@ func serverName(x *flow.Exchange, s *upstream.Server) string {
 	return string(x.Scratch)
 }
 
-// DialStream is Dial for a stream of a client's.
-func DialStream(s *upstream.Server, client *flow.Conn) (net.Conn, *flow.Error) {
-	if s.TLS == nil || s.TLS.Name == nil {
-		return dialNamed(s, "")
-	}
-	// Templates read exchanges; a stream is one that has a connection only.
-	x := &flow.Exchange{}
-	x.Begin(client, nil)
-	return dialNamed(s, serverName(x, s))
-}
-
-// dialNamed connects, and does the handshake if there is to be one, within the
-// connect timeout. name is asked for instead of the configured one, unless "".
-func dialNamed(s *upstream.Server, name string) (net.Conn, *flow.Error) {
-	return dialFor(s, name, nil)
-}
-
-// dialFor is dialNamed that offers protocols (ALPN, RFC 7301) other than HTTP/1.1,
-// unless there are none.
-func dialFor(s *upstream.Server, name string, protocols []string) (net.Conn, *flow.Error) {
+// dialFor connects, tells the server of the caller, and does the handshake if there
+// is to be one, within the connect timeout. protocols are offered (ALPN, RFC 7301)
+// instead of HTTP/1.1, unless there are none.
+func dialFor(s *upstream.Server, who *caller, protocols []string) (net.Conn, *flow.Error) {
 	began := time.Now()
-	c, fault := connect(s)
+	c, fault := connect(s, who)
 	if fault != nil || s.TLS == nil {
 		return c, fault
 	}
 	cfg := s.TLS.Config
-	if name != "" && name != cfg.ServerName {
+	if who.sni != "" && who.sni != cfg.ServerName {
 		cfg = cfg.Clone()
-		cfg.ServerName = name
+		cfg.ServerName = who.sni
 	}
 	if protocols != nil {
 		cfg = cfg.Clone()
@@ -84,7 +68,9 @@ func dialFor(s *upstream.Server, name string, protocols []string) (net.Conn, *fl
 	if d := s.Timeouts.Connect; d > 0 {
 		_ = c.SetDeadline(began.Add(d))
 	}
-	t := tls.Client(&counted{Conn: c}, cfg)
+	w := &counted{Conn: c}
+	w.n.Store(int64(who.ahead))
+	t := tls.Client(w, cfg)
 	if err := t.HandshakeContext(context.Background()); err != nil {
 		_ = c.Close()
 		return nil, &flow.Error{
@@ -175,25 +161,4 @@ func (c *conn) awaitTLS() error {
 			return wire.ErrHeadTooLarge
 		}
 	}
-}
-
-// getNamed takes out a connection that was made for a name: with another the
-// server might take the request for another site's.
-func (i *Idle) getNamed(name string) *conn {
-	if name == "" {
-		return i.get()
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for n := len(i.conns) - 1; n >= 0; n-- {
-		if c := i.conns[n]; c.name == name {
-			last := len(i.conns) - 1
-			copy(i.conns[n:], i.conns[n+1:])
-			i.conns[last] = nil
-			i.conns = i.conns[:last]
-			i.count.Store(int64(last))
-			return c
-		}
-	}
-	return nil
 }

@@ -5,7 +5,6 @@
 package transport
 
 import (
-	"net"
 	"net/netip"
 	"time"
 
@@ -37,6 +36,7 @@ type Key struct {
 	Source           netip.Addr
 	Protocol         upstream.Protocol
 	TLS              string // its settings, "" in clear
+	Caller           string // what the server is told of clients, "" if nothing
 }
 
 // KeyOf gives the key of a server.
@@ -45,26 +45,11 @@ func KeyOf(s *upstream.Server) Key {
 	if s.TLS != nil {
 		k.TLS = s.TLS.Key
 	}
+	if s.Proxy != nil {
+		k.Caller = s.Proxy.String()
+	}
+	if s.AsClient {
+		k.Caller += " as client"
+	}
 	return k
-}
-
-// Dial connects to a server within its connect timeout, by TLS where the server
-// wants it.
-func Dial(s *upstream.Server) (net.Conn, *flow.Error) { return dialNamed(s, "") }
-
-// connect makes the connection itself.
-func connect(s *upstream.Server) (net.Conn, *flow.Error) {
-	d := net.Dialer{Timeout: s.Timeouts.Connect, KeepAlive: 30 * time.Second}
-	if s.Source.IsValid() {
-		d.LocalAddr = &net.TCPAddr{IP: s.Source.AsSlice()}
-	}
-	c, err := d.Dial(s.Network, s.Dial)
-	if err != nil {
-		ne, ok := err.(net.Error)
-		return nil, &flow.Error{
-			Side: flow.SideServer, Phase: flow.PhaseConnect,
-			Timeout: ok && ne.Timeout(), Cause: "connect failed", Err: err,
-		}
-	}
-	return c, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/diag"
+	"github.com/loadstar-lb/loadstar/listener/wire/proxyproto"
 )
 
 // Key names a server across generations: a server that keeps all three keeps
@@ -32,7 +33,9 @@ type Server struct {
 	SlowStart time.Duration
 	Source    netip.Addr // to connect from; the zero Addr: the system's choice
 	Timeouts  Timeouts
-	TLS       *TLS // nil: in clear
+	AsClient  bool             // connect from the client's own address instead (IP_TRANSPARENT)
+	Proxy     *proxyproto.Form // the PROXY header that begins each connection; nil: none
+	TLS       *TLS             // nil: in clear
 	Protocol  Protocol
 	Range     diag.Range
 	Live      *Live // never nil in a pool

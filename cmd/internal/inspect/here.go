@@ -54,13 +54,23 @@ func (here) LowPorts() bool {
 			return true
 		}
 	}
-	return hasCapability("/proc/self/status")
+	return hasCapability("/proc/self/status", bindService)
 }
 
-// bindService is CAP_NET_BIND_SERVICE (capabilities(7)).
-const bindService = 10
+// AnySource asks Linux for one of the capabilities that IP_TRANSPARENT takes
+// (net/ipv4/ip_sockglue.c); being root is not enough in a container.
+func (here) AnySource() bool {
+	return hasCapability("/proc/self/status", netAdmin) || hasCapability("/proc/self/status", netRaw)
+}
 
-func hasCapability(status string) bool {
+// The numbers of capabilities (capabilities(7)).
+const (
+	bindService = 10 // CAP_NET_BIND_SERVICE
+	netAdmin    = 12 // CAP_NET_ADMIN
+	netRaw      = 13 // CAP_NET_RAW
+)
+
+func hasCapability(status string, number uint) bool {
 	f, err := os.Open(status)
 	if err != nil {
 		return false
@@ -69,7 +79,7 @@ func hasCapability(status string) bool {
 	for s := bufio.NewScanner(f); s.Scan(); {
 		if set, ok := strings.CutPrefix(s.Text(), "CapEff:"); ok {
 			bits, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
-			return err == nil && bits>>bindService&1 == 1
+			return err == nil && bits>>number&1 == 1
 		}
 	}
 	return false

@@ -128,10 +128,11 @@ listen facts
 // TestOracleProxyProtocolOut: HAProxy understands what is sent, and so tells whom it
 // takes the client for; probes say that they are nobody's.
 func TestOracleProxyProtocolOut(t *testing.T) {
-	p := e2e.Ports(t, 6)
+	p := e2e.Ports(t, 7)
 	const say = ` http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port] %[dst_port] %[fc_pp_authority] %[fc_pp_unique_id] %[uuid()]"` + "\n"
 	options, state := secureOptions(t)
-	hap := haproxyWith(t, fmt.Sprintf("frontend told\n bind 127.0.0.1:%d accept-proxy\n log global\n log-format \"probe %%ci %%HU\"\n", p[0])+say)
+	hap := haproxyWith(t, fmt.Sprintf("frontend told\n bind 127.0.0.1:%d accept-proxy\n log global\n log-format \"probe %%ci %%HU\"\n", p[0])+say+
+		fmt.Sprintf("frontend told2\n bind 127.0.0.1:%d accept-proxy proto h2\n", p[6])+say)
 	if err := hap.Answers(10*time.Second, rig.Addr(p[0])); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +149,14 @@ https://localhost:%d {
 tcp://:%d {
 	proxy one
 }
+http://:%d {
+	proxy three
+}
+pool three {
+	protocol h2c
+	proxy_protocol v2
+	server s 127.0.0.1:%d
+}
 pool one {
 	health http GET /probe interval 100ms
 	proxy_protocol v1
@@ -157,7 +166,7 @@ pool two {
 	health http GET /probe interval 100ms
 	server s 127.0.0.1:%d proxy_protocol v2 authority unique_id crc32c
 }
-`, p[1], p[2], p[3], p[4], p[0], p[0]), p[1:5]...)
+`, p[1], p[2], p[3], p[4], p[5], p[6], p[0], p[0]), p[1:6]...)
 
 	words := func(a e2e.Answer) []string {
 		t.Helper()
@@ -167,7 +176,7 @@ pool two {
 		}
 		return w
 	}
-	for i, port := range []int{p[1], p[2], p[4]} {
+	for i, port := range []int{p[1], p[2], p[4], p[5]} {
 		for range 2 { // another client on the same server
 			c := e2e.Dial(t, port)
 			for range 2 {

@@ -43,6 +43,9 @@ func TestFirstCertificate(t *testing.T) {
 		t.Errorf("%d certificates, %d validations", ca.Issued(), n)
 	}
 	st := m.Status()
+	if e := s.Expiries(); len(e) != 2 || e[0].Names[0] != "www.example.com" || e[0].Until.IsZero() || e[0].Problem != "" {
+		t.Errorf("expiries %+v", e)
+	}
 	if len(st) != 2 || st[0].Name != "example.com" || st[0].Error != "" || st[0].NotAfter.Before(time.Now()) || st[0].CA == "" {
 		t.Errorf("status %+v", st)
 	}
@@ -124,6 +127,9 @@ func TestSeveralAuthorities(t *testing.T) {
 	_, err := shown(s, "example.net", other.Roots, time.Time{})
 	if err == nil || !strings.Contains(err.Error(), "no certificate for example.net") || !strings.Contains(err.Error(), "rejectedIdentifier") {
 		t.Errorf("the handshake does not say why: %v", err)
+	}
+	if e := s.Expiries(); len(e) != 2 || !e[1].Until.IsZero() || !strings.Contains(e[1].Problem, "rejectedIdentifier") {
+		t.Errorf("expiries %+v", e)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 // Status tells how it stands with a name.
@@ -35,3 +37,25 @@ func (m *Manager) Status() []Status {
 	}
 	return out
 }
+
+// Expiries implements certs.Lister: the site's names, also those that still have no
+// certificate.
+func (s *Source) Expiries() []certs.Expiry {
+	m := s.manager
+	var out []certs.Expiry
+	for _, name := range s.named() {
+		e := certs.Expiry{Names: []string{name}}
+		if c := m.find(name); c != nil {
+			e = certs.ExpiryOf(c.Leaf)
+		}
+		m.mu.Lock()
+		if sub := m.names[name]; sub != nil && sub.err != nil {
+			e.Problem = sub.err.Error()
+		}
+		m.mu.Unlock()
+		out = append(out, e)
+	}
+	return out
+}
+
+var _ certs.Lister = (*Source)(nil)

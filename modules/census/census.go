@@ -130,7 +130,9 @@ type Certificate struct {
 	Name   string    `json:"name"`   // the first of its names
 	Names  []string  `json:"names"`  // all of them
 	Serial string    `json:"serial"` // hexadecimal
-	Until  time.Time `json:"until"`  // it expires
+	Until  time.Time `json:"until"`  // it expires; zero: it is still to be issued
+	// Problem says why it is not issued, or not renewed.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Sink is where logs go. Delivered + Dropped + Held is what was offered.

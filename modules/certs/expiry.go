@@ -7,9 +7,12 @@ import (
 
 // Expiry is a certificate that is shown to clients, for reports.
 type Expiry struct {
-	Names  []string // DNS names, then IP addresses
-	Serial string   // hexadecimal
-	Until  time.Time
+	Names  []string  // DNS names, then IP addresses
+	Serial string    // hexadecimal
+	Until  time.Time // zero: there is none yet
+	// Problem says why there is no certificate, or none that lasts longer; empty if
+	// all is well.
+	Problem string
 }
 
 // Lister is a Source that tells which certificates it has.

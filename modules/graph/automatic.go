@@ -130,6 +130,7 @@ func (l *Listener) prove(s *Site, x *flow.Exchange) bool {
 	}
 	x.Site, x.Record.Site = s, s.Name
 	x.OnEnd(logOnly{s})
+	x.Record.Terminate('L', 'R')
 	_ = x.Respond(200, "text/plain", answer) // who does not wait for it will ask again
 	return true
 }

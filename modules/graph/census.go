@@ -62,7 +62,7 @@ func (s *Shared) Census(c *census.Census) {
 			return
 		}
 		for _, e := range l.Expiries() {
-			v := census.Certificate{Names: e.Names, Serial: e.Serial, Until: e.Until}
+			v := census.Certificate{Names: e.Names, Serial: e.Serial, Until: e.Until, Problem: e.Problem}
 			if len(e.Names) > 0 {
 				v.Name = e.Names[0]
 			}

@@ -11,10 +11,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// DNS is a server of names. Every host is 127.0.0.1, "test." and "com." are its
-// zones, and TXT records are those that were set or stand in File.
+// DNS is a server of names. "test." and "com." are its zones, and TXT records are
+// those that were set or stand in File.
 type DNS struct {
 	Address string // of UDP and of TCP
+	Host    net.IP // of all names; 127.0.0.1 unless it is set before anybody asks
 	// File, if set, holds lines of "present FQDN VALUE" and "cleanup FQDN VALUE", as
 	// a hook writes them down: what was done last counts.
 	File string
@@ -26,7 +27,7 @@ type DNS struct {
 // StartDNS starts a server, which ends with the test.
 func StartDNS(t testing.TB) *DNS {
 	t.Helper()
-	d := &DNS{txt: map[string][]string{}}
+	d := &DNS{Host: net.IPv4(127, 0, 0, 1), txt: map[string][]string{}}
 	var l net.Listener
 	var p net.PacketConn
 	var err error
@@ -106,7 +107,7 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 		apex := name == "test." || name == "com."
 		switch {
 		case question.Qtype == dns.TypeA && !apex:
-			m.Answer = append(m.Answer, &dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)})
+			m.Answer = append(m.Answer, &dns.A{Hdr: head, A: d.Host})
 		case question.Qtype == dns.TypeTXT:
 			for _, v := range d.records(name) {
 				m.Answer = append(m.Answer, &dns.TXT{Hdr: head, Txt: []string{v}})

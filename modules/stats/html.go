@@ -25,7 +25,7 @@ type Page struct {
 func (s *Snapshot) AppendHTML(b []byte, p *Page) []byte {
 	b = append(b, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>"...)
 	b = append(escape(b, s.Node), " – Loadstar statistics</title>\n"...)
-	b = append(b, `<meta name="viewport" content="width=device-width,initial-scale=1">`+"\n"+`<meta name="robots" content="noindex">`+"\n"...)
+	b = append(b, `<meta name="viewport" content="width=device-width,initial-scale=1">`+"\n"+`<meta name="robots" content="noindex">`+"\n"+icon...)
 	if p.Refresh > 0 {
 		b = append(b, `<noscript><meta http-equiv="refresh" content="`...)
 		b = append(strconv.AppendInt(b, int64(p.Refresh/time.Second), 10), "\"></noscript>\n"...)

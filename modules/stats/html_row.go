@@ -39,8 +39,11 @@ func (p *Page) cells(b []byte, r *Row) []byte {
 	b = append(size(b, r.BytesOut), "</small></td>"...)
 	b = r.answers(b)
 	b = r.errors(b)
-	b = append(amount(append(b, `<td data-l="Retries">`...), r.Retries), "<small>"...)
-	b = append(amount(b, r.Redispatches), " elsewhere</small></td>"...)
+	b = amount(append(b, `<td data-l="Retries">`...), r.Retries)
+	if r.Redispatches > 0 {
+		b = append(amount(append(b, "<small>"...), r.Redispatches), " elsewhere</small>"...)
+	}
+	b = append(b, "</td>"...)
 	b = r.check(b)
 	return r.times(b)
 }

@@ -1,10 +1,15 @@
 package stats
 
-import "strconv"
+import (
+	"strconv"
 
-// The size of a sparkline in pixels: two for each sample; and of a probe's mark.
+	"github.com/loadstar-lb/loadstar/modules/measure"
+)
+
+// The size of a sparkline in pixels, two for each sample; and of a probe's mark.
 const (
 	sparkStep   = 2
+	sparkWidth  = sparkStep * (measure.Samples - 1)
 	sparkHeight = 22
 	markWidth   = 5
 	markHeight  = 14
@@ -16,16 +21,19 @@ func spark(b []byte, samples []Sample) []byte {
 	if len(samples) < 2 {
 		return b
 	}
+	samples = samples[max(0, len(samples)-measure.Samples):]
+	left := sparkWidth - sparkStep*(len(samples)-1)
 	top := uint32(1)
 	for _, s := range samples {
 		top = max(top, s.Rate, s.Failed)
 	}
-	width := strconv.Itoa((len(samples) - 1) * sparkStep)
+	width := strconv.Itoa(sparkWidth)
 	b = append(b, `<svg width="`+width+`" height="22" role="img" aria-label="a second, lately: at most `...)
 	b = strconv.AppendUint(b, uint64(top), 10)
-	b = append(b, `"><polyline class="r" points="0,23`...)
+	b = append(b, `"><polyline class="r" points="`...)
+	b = append(strconv.AppendInt(b, int64(left), 10), ",23"...)
 	for i, s := range samples {
-		b = strconv.AppendInt(append(b, ' '), int64(i*sparkStep), 10)
+		b = strconv.AppendInt(append(b, ' '), int64(left+i*sparkStep), 10)
 		b = strconv.AppendInt(append(b, ','), int64(sparkHeight-1-height(s.Rate, top)), 10)
 	}
 	b = append(b, ` `+width+`,23"/>`...)
@@ -35,7 +43,7 @@ func spark(b []byte, samples []Sample) []byte {
 		}
 		h := max(2, height(s.Failed, top))
 		b = append(b, `<rect class="e" width="2" x="`...)
-		b = strconv.AppendInt(b, int64(max(0, i*sparkStep-1)), 10)
+		b = strconv.AppendInt(b, int64(max(0, left+i*sparkStep-1)), 10)
 		b = append(b, `" y="`...)
 		b = strconv.AppendInt(b, int64(sparkHeight-h), 10)
 		b = append(b, `" height="`...)

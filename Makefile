@@ -17,8 +17,9 @@ SOURCES   = cmd dsl listener logging modules
 .DEFAULT_GOAL := build
 .PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons caddy clean
 
+# Without cgo: the programs run anywhere, and `user` can keep the right to low ports.
 build:
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
+	CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
 
 run: build
 	bin/loadstar run --config $(EXAMPLE)

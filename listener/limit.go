@@ -114,7 +114,31 @@ func DescriptorLimit() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || r.Cur == 0 {
 		return 0
 	}
-	const kept = 64
 	n := int64(min(r.Cur, 1<<30))
-	return int(max(1, (n-kept)/2))
+	return int(max(1, (n-keptDescriptors)/2))
+}
+
+// keptDescriptors are for listening, logging, probing and administration.
+const keptDescriptors = 64
+
+// Descriptors gives how many descriptors the process needs for a number of
+// connections, and of other things that take one each.
+func Descriptors(connections, others int) uint64 {
+	return uint64(2*connections + others + keptDescriptors)
+}
+
+// RaiseDescriptors raises the limit on open descriptors to n if it is below that, and
+// tells what it is then. Go has raised the soft limit to the hard one at the start of
+// the process; the hard one only root can raise.
+func RaiseDescriptors(n uint64) uint64 {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil || r.Cur >= n {
+		return r.Cur
+	}
+	for _, want := range []syscall.Rlimit{{Cur: n, Max: max(n, r.Max)}, {Cur: r.Max, Max: r.Max}} {
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) == nil {
+			return want.Cur
+		}
+	}
+	return r.Cur
 }

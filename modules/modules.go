@@ -58,7 +58,7 @@ func Standard() *Set {
 			// A text with placeholders is a format, too.
 			Template: httplog.Template,
 		},
-		Settings: settings(),
+		Settings: append(settings(), processWords()...),
 	}
 }
 

@@ -35,6 +35,10 @@ func checkCommand() *cobra.Command {
 // check does everything that a start does short of opening sockets and logs.
 func check(file string) (*dsl.Sources, diag.List) {
 	r := inspect.Look(file, inspect.Options{Here: inspect.Here()})
+	if r.Config != nil && !r.Found.HasErrors() {
+		_, more := privilegesOf(r.Config)
+		r.Found = append(r.Found, more...)
+	}
 	return r.Sources, r.Found
 }
 

@@ -440,9 +440,23 @@ func TestExampleLogging(t *testing.T) {
 	}
 }
 
+func TestExampleUnprivileged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIP: only root can become somebody else")
+	}
+	x := boot(t, "unprivileged.lb")
+	if a := x.get("80", "a", "/"); a.Status != 200 {
+		t.Errorf("%d %q", a.Status, a.Body)
+	}
+	if !strings.Contains(x.Output(), "uid=65534 gid=65534 chroot=/srv") {
+		t.Errorf("root's rights were kept:\n%s", x.Output())
+	}
+	x.logged("GET / HTTP/1.1")
+}
+
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb", "metrics.lb"}
+	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb", "metrics.lb", "unprivileged.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

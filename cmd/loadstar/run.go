@@ -45,13 +45,15 @@ type process struct {
 	notify  *notifier
 	self    string // the program's file
 	inherit *inheritance
-	signals *signals
-	beat    chan struct{}   // the main loop's answer to sigBeat
-	busy    atomic.Bool     // the main loop is loading a configuration
-	life    context.Context // ends when the process is to stop
-	die     context.CancelFunc
-	ending  atomic.Bool // it stops, or another process has taken over
-	heir    *heir       // that process; written before ending
+	// identity is what the configuration said of user, group and chroot at the start.
+	identity string
+	signals  *signals
+	beat     chan struct{}   // the main loop's answer to sigBeat
+	busy     atomic.Bool     // the main loop is loading a configuration
+	life     context.Context // ends when the process is to stop
+	die      context.CancelFunc
+	ending   atomic.Bool // it stops, or another process has taken over
+	heir     *heir       // that process; written before ending
 
 	loading sync.Mutex
 	mu      sync.Mutex // guards what follows
@@ -193,6 +195,10 @@ func (p *process) load(name string, src []byte) outcome {
 	}
 	// The admin endpoint may move: its new address is bound first and given
 	// up again if anything is refused.
+	o.Diagnostics = append(o.Diagnostics, p.prepare(cfg)...)
+	if o.Diagnostics.HasErrors() {
+		return o
+	}
 	addr, explicit, at := adminAddress(cfg)
 	commit, abort, err := p.admin.move(addr, explicit)
 	if err != nil {

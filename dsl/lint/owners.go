@@ -41,6 +41,8 @@ var owners = []struct {
 	{"modules/certs", diag.Warning, true, `certificate-expiring certificate-not-yet-valid crl-expired incomplete-chain key-readable-by-all
 		name-not-covered`},
 	{"modules/runtime", diag.Error, true, `cannot-listen`},
+	{"cmd/loadstar", diag.Error, true, `bad-chroot not-root unknown-group unknown-user`},
+	{"cmd/loadstar", diag.Warning, true, `out-of-reach start-only`},
 	{"modules/transport", diag.Error, false, `protocol-without-tls h2c-with-tls server-without-name`},
 	{"modules/transport", diag.Warning, false, `verify-off`},
 	{"modules/certs", diag.Warning, false, `ciphers-unused`},

@@ -31,6 +31,9 @@ import (
 // Runtime is the running process's configurations.
 type Runtime struct {
 	Version string // for reports; set before the first Apply
+	// Bound is called when the sockets of a configuration are bound and its logs are
+	// open, before anything is served; its error refuses the configuration. May be nil.
+	Bound func() error
 
 	set     *modules.Set
 	shared  *graph.Shared
@@ -113,6 +116,15 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 		g.Close()
 		tx.Rollback()
 		return r.number(), found
+	}
+	if r.Bound != nil {
+		if err := r.Bound(); err != nil {
+			found.Add(diag.Range{}, "not-root", "%v", err)
+			change.Rollback()
+			g.Close()
+			tx.Rollback()
+			return r.number(), found
+		}
 	}
 	// Nothing fails from here on.
 	tx.Commit()

@@ -18,9 +18,15 @@ func Here() lint.Env { return here{} }
 
 type here struct{}
 
-// FileLimit gives the hard limit: the Go runtime raises the soft one to it.
+// FileLimit gives the hard limit: the Go runtime raises the soft one to it. Root is
+// bound by the kernel's only.
 func (here) FileLimit() uint64 {
 	var l syscall.Rlimit
+	if os.Geteuid() == 0 {
+		if n, err := strconv.ParseUint(readLine("/proc/sys/fs/nr_open"), 10, 64); err == nil && hasCapability("/proc/self/status", sysResource) {
+			return n
+		}
+	}
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
@@ -49,12 +55,19 @@ func (here) LowPorts() bool {
 	if os.Geteuid() == 0 {
 		return true
 	}
-	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil {
-		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && n <= 80 {
-			return true
-		}
+	if n, err := strconv.Atoi(readLine("/proc/sys/net/ipv4/ip_unprivileged_port_start")); err == nil && n <= 80 {
+		return true
 	}
 	return hasCapability("/proc/self/status", bindService)
+}
+
+// readLine gives what a file of one line says, "" if it cannot be read.
+func readLine(name string) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // AnySource asks Linux for one of the capabilities that IP_TRANSPARENT takes
@@ -68,6 +81,7 @@ const (
 	bindService = 10 // CAP_NET_BIND_SERVICE
 	netAdmin    = 12 // CAP_NET_ADMIN
 	netRaw      = 13 // CAP_NET_RAW
+	sysResource = 24 // CAP_SYS_RESOURCE
 )
 
 func hasCapability(status string, number uint) bool {

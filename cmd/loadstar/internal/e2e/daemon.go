@@ -121,6 +121,17 @@ func (d *Daemon) PID() int {
 	return st.PID
 }
 
+// Move puts the configuration elsewhere.
+func (d *Daemon) Move(to string) {
+	d.t.Helper()
+	b, err := os.ReadFile(d.File)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.File = to
+	d.Write(string(b))
+}
+
 // Signal sends a signal to one process.
 func (d *Daemon) Signal(pid int, s syscall.Signal) {
 	d.t.Helper()

@@ -2,10 +2,7 @@ package listener
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -50,29 +47,12 @@ func (c *conn) shake(t *tls.Conn) {
 	state := t.ConnectionState()
 	facts.ALPN, facts.Version, facts.Cipher, facts.Resumed = state.NegotiatedProtocol, state.Version, state.CipherSuite, state.DidResume
 	if len(state.PeerCertificates) > 0 {
-		facts.Client = clientFacts(state.PeerCertificates[0])
+		facts.Client = flow.ClientFacts(state.PeerCertificates[0])
 	}
 	c.TLS = facts
 	c.Idle()
 	good = true
 	go c.attend()
-}
-
-// clientFacts copies what matters of a certificate, so that it can go.
-func clientFacts(cert *x509.Certificate) *flow.ClientCert {
-	sum := sha256.Sum256(cert.Raw)
-	f := &flow.ClientCert{
-		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: cert.SerialNumber.Text(16),
-		Fingerprint: hex.EncodeToString(sum[:]), NotAfter: cert.NotAfter,
-	}
-	f.Names = append(append(f.Names, cert.DNSNames...), cert.EmailAddresses...)
-	for _, ip := range cert.IPAddresses {
-		f.Names = append(f.Names, ip.String())
-	}
-	for _, u := range cert.URIs {
-		f.Names = append(f.Names, u.String())
-	}
-	return f
 }
 
 // refused says once why a handshake failed; who speaks plain HTTP gets an answer

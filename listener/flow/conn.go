@@ -58,6 +58,8 @@ type Binding struct {
 	Proxy *ProxyFrom
 	// TLS terminates TLS on the socket's connections; nil: they are in clear.
 	TLS *tls.Config
+	// Packets is what a UDP socket needs beside it; nil on others.
+	Packets *Packets
 	// Draining asks codecs to end each connection after the exchange in
 	// progress (Connection: close, GOAWAY).
 	Draining bool

@@ -31,6 +31,9 @@ type Request struct {
 	// Expect is set while the client waits for a 100 (Continue) that nobody
 	// has sent yet. Whoever wants the body sends it (Inform).
 	Expect bool
+	// Early tells that the request came in early data (TLS 1.3's 0-RTT), so that
+	// it may be a copy that an attacker sends again (RFC 8470).
+	Early  bool
 	target targetScratch
 }
 
@@ -272,7 +275,7 @@ func (r *Request) reset() {
 	r.Target, r.Authority, r.Host, r.Path, r.Query, r.Original = nil, nil, nil, nil, nil, nil
 	r.Major, r.Minor, r.ContentLength = 0, 0, 0
 	r.Header.Reset(nil)
-	r.Body, r.Upgrade, r.Expect = NoBody, nil, false
+	r.Body, r.Upgrade, r.Expect, r.Early = NoBody, nil, false, false
 }
 
 // BodyAllowed reports whether an answer with that status to that method may

@@ -2,6 +2,9 @@ package flow
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"time"
 )
 
@@ -28,6 +31,23 @@ type ClientCert struct {
 	Fingerprint string   // SHA-256 of the certificate, hexadecimal, lower case
 	Names       []string // its alternative names: DNS, e-mail, IP, URI
 	NotAfter    time.Time
+}
+
+// ClientFacts copies what matters of a certificate, so that it can go.
+func ClientFacts(cert *x509.Certificate) *ClientCert {
+	sum := sha256.Sum256(cert.Raw)
+	f := &ClientCert{
+		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: cert.SerialNumber.Text(16),
+		Fingerprint: hex.EncodeToString(sum[:]), NotAfter: cert.NotAfter,
+	}
+	f.Names = append(append(f.Names, cert.DNSNames...), cert.EmailAddresses...)
+	for _, ip := range cert.IPAddresses {
+		f.Names = append(f.Names, ip.String())
+	}
+	for _, u := range cert.URIs {
+		f.Names = append(f.Names, u.String())
+	}
+	return f
 }
 
 // StreamChooser is a ConnServer that takes only some of its socket's

@@ -89,6 +89,10 @@ func (s *Socket) interrupt() {
 // reset it. The queue is shortened first, so that little can arrive in between;
 // who arrives later is told that nobody listens.
 func (s *Socket) empty() {
+	if p := s.packets(); p != nil {
+		s.emptyPackets(p)
+		return
+	}
 	sc, ok := s.l.(syscall.Conn)
 	if !ok {
 		return

@@ -34,7 +34,9 @@ func (s *Socket) begin(nc net.Conn) {
 	c.Accepted = time.Now()
 	c.Source, c.Active, c.Ended = &s.source, &s.active, &c.ended
 	b := s.source.Load()
-	c.secure(b)
+	if s.packets() == nil {
+		c.secure(b)
+	}
 	s.active.Add(1)
 	s.open.add(c)
 	go c.serve(b)
@@ -43,7 +45,7 @@ func (s *Socket) begin(nc net.Conn) {
 // serve takes off what comes before the protocol, as the binding says that was in
 // force when the connection came: a PROXY header, then TLS.
 func (c *conn) serve(b *flow.Binding) {
-	if b.Proxy != nil && b.Proxy.Sends(c.Peer.Addr()) {
+	if b.Proxy != nil && c.socket.packets() == nil && b.Proxy.Sends(c.Peer.Addr()) {
 		c.introduce(b)
 		return
 	}
@@ -70,6 +72,10 @@ func (c *conn) attend() {
 		}
 	}
 	c.Parks, c.Caught = true, c.caught
+	if c.socket.packets() != nil {
+		c.servePackets()
+		return
+	}
 	host := c.socket.host
 	if c.TLS != nil && c.TLS.ALPN == "h2" && host.HTTP2 != nil {
 		host.HTTP2.ServeConn(&c.Conn)
@@ -115,11 +121,13 @@ func (c *conn) close(p any) {
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
+	var ap netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	case *net.UDPAddr:
+		ap = a.AddrPort()
 	}
-	ap := t.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 

@@ -71,6 +71,9 @@ func (s *Set) Leave(ctx context.Context, handed []Handed) {
 	for _, h := range handed {
 		h.socket.handed.Store(true)
 		Release(h.socket.l)
+		if p := h.socket.packets(); p != nil {
+			p.surrender()
+		}
 	}
 	s.mu.Lock()
 	for _, sock := range s.current {

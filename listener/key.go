@@ -14,7 +14,7 @@ import (
 
 // Key tells sockets apart. A reload keeps a socket whose key is the same.
 type Key struct {
-	Network string // "tcp" or "unix"
+	Network string // "tcp", "unix" or "udp" (QUIC)
 	Address string // host:port, :port, or a path
 	Options Options
 }
@@ -36,11 +36,13 @@ const DefaultKeepAlive = time.Minute
 
 // String gives the address as a user writes it.
 func (k Key) String() string {
-	if k.Network == "unix" {
-		return "unix/" + k.Address
+	if k.Network != "tcp" {
+		return k.Network + "/" + k.Address
 	}
 	return k.Address
 }
+
+const networkUDP = "udp"
 
 // Listen binds and listens for whoever accepts by himself, such as the admin
 // endpoint. A stale unix socket is replaced. Its error is a BindError.

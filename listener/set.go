@@ -50,7 +50,10 @@ func (s *Set) Prepare(wants []Want) (*Change, []*BindError) {
 		if s.current[w.Key] != nil || c.fresh[w.Key] != nil {
 			continue
 		}
-		sock, err := s.host.bind(w.Key, false)
+		sock, err := s.revive(w.Key), error(nil)
+		if sock == nil {
+			sock, err = s.host.bind(w.Key, false)
+		}
 		if errors.Is(err, syscall.EADDRINUSE) && c.lend(w.Key) {
 			sock, err = s.host.bind(w.Key, true)
 		}
@@ -72,14 +75,14 @@ func (s *Set) Prepare(wants []Want) (*Change, []*BindError) {
 // "10.0.0.1:80" without a moment in which nobody listens.
 func (c *Change) lend(key Key) bool {
 	_, port, err := net.SplitHostPort(key.Address)
-	if key.Network != "tcp" || err != nil {
+	if key.Network == "unix" || err != nil {
 		return false
 	}
 	found := false
 	for k, s := range c.set.current {
 		_, p, err := net.SplitHostPort(k.Address)
 		dropped := !slices.ContainsFunc(c.wants, func(w Want) bool { return w.Key == k })
-		if k.Network == "tcp" && err == nil && p == port && dropped && s.share(1) {
+		if k.Network == key.Network && err == nil && p == port && dropped && s.share(1) {
 			c.lent = append(c.lent, s)
 			found = true
 		}

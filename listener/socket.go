@@ -21,7 +21,9 @@ type Host struct {
 	Protocol flow.ConnServer
 	// HTTP2 serves those whose TLS handshake agreed on "h2"; nil: Protocol does.
 	HTTP2 flow.ConnServer
-	Log   *slog.Logger
+	// Packets serves UDP sockets; nil: there are none.
+	Packets flow.PacketServer
+	Log     *slog.Logger
 	// Limit bounds the connections of the process.
 	Limit Limit
 	// Accepted and Panics count over the life of the process.
@@ -82,6 +84,13 @@ func (h *Host) Bind(key Key) (*Socket, error) {
 }
 
 func (h *Host) bind(key Key, share bool) (*Socket, error) {
+	if key.Network == networkUDP {
+		p, err := h.listenPackets(key, share)
+		if err != nil {
+			return nil, err
+		}
+		return h.socket(key, p), nil
+	}
 	l, err := h.Inherited.stream(key)
 	if l == nil && err == nil {
 		l, err = listen(key, share)
@@ -89,7 +98,11 @@ func (h *Host) bind(key Key, share bool) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{Key: key, host: h, l: l, stop: make(chan struct{}), done: make(chan struct{})}, nil
+	return h.socket(key, l), nil
+}
+
+func (h *Host) socket(key Key, l net.Listener) *Socket {
+	return &Socket{Key: key, host: h, l: l, stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Addr is the address bound, with the port that was chosen for port 0.
@@ -106,7 +119,14 @@ func (s *Socket) Rebind(b *flow.Binding, maxconn int) {
 }
 
 // Start begins to accept. Rebind must have been called.
-func (s *Socket) Start() { go s.accept() }
+func (s *Socket) Start() {
+	if p := s.packets(); p != nil {
+		if err := p.start(s.host.Packets, &s.source); err != nil { // the system lacks what QUIC needs
+			s.host.Log.Error("cannot serve HTTP/3", "socket", s.Key.String(), "error", err)
+		}
+	}
+	go s.accept()
+}
 
 // Retire stops accepting, once what the kernel has queued has been accepted. Open
 // connections end after the exchange in progress. The socket holds the
@@ -126,7 +146,12 @@ func (s *Socket) Retire() {
 }
 
 // discard closes a socket that was never started.
-func (s *Socket) discard() { _ = s.l.Close() }
+func (s *Socket) discard() {
+	_ = s.l.Close()
+	if p := s.packets(); p != nil {
+		p.release()
+	}
+}
 
 // Done is closed when a retired socket has no connection left.
 func (s *Socket) Done() <-chan struct{} { return s.done }
@@ -134,6 +159,9 @@ func (s *Socket) Done() <-chan struct{} { return s.done }
 // checkEnd closes Done when the accept loop and all connections have ended.
 func (s *Socket) checkEnd() {
 	if s.accepted.Load() && s.active.Load() == 0 && s.ended.CompareAndSwap(false, true) {
+		if p := s.packets(); p != nil {
+			p.release()
+		}
 		s.source.Load().Generation.Release()
 		close(s.done)
 	}

@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"dsl/config":               1,
 	"dsl/syntax":               1,
 	"listener/wire/http1":      1,
+	"listener/wire/http3":      1,
 	"listener/wire/http2":      1,
 	"listener/wire/proxyproto": 1,
 	"listener/flow/flowtest":   1, // the contract of a Responder
@@ -36,7 +37,7 @@ var floors = map[string]int{
 	"dsl/format":       2,
 	"listener/http1":   2,
 	"listener/http2":   2,
-	"listener/http3":   2,
+	"listener/multi":   2, // what HTTP/2 and HTTP/3 share
 	"listener/tunnel":  2,
 	"logging":          2,
 	"modules/auth":     2, // names and passwords
@@ -50,6 +51,7 @@ var floors = map[string]int{
 	"dsl/lint":              3,
 	"dsl/reference":         3, // pages and grammar files, of the vocabulary
 	"listener":              3,
+	"listener/http3":        3,
 	"logging/":              3, // formats and sinks
 	"modules/acme":          3, // certificates that are issued
 	"modules/acme/acmetest": 1, // an authority for tests
@@ -104,12 +106,12 @@ var confined = map[string][]string{
 	"github.com/pires/go-proxyproto":      {"listener/wire/proxyproto"},
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
-	"golang.org/x/net":                    {"listener/http2", "modules/health", "modules/transport", "cmd/lbbench"},
+	"golang.org/x/net":                    {"listener/http2", "listener/wire/http3", "modules/health", "modules/transport", "cmd/lbbench"},
 	"golang.org/x/crypto":                 {"modules/auth", "modules/certs"},
 	"golang.org/x/term":                   {"cmd/"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},
 	// The HTTP/1 path has its own codec; net/http is for what is not on it.
-	"net/http": {"cmd/", "listener/flow/flowtest", "listener/http2", "listener/http3", "modules/acme", "modules/acme/acmetest", "modules/certs", "modules/runtime"},
+	"net/http": {"cmd/", "listener/flow/flowtest", "listener/http2", "modules/acme", "modules/acme/acmetest", "modules/certs", "modules/runtime"},
 }
 
 // pkg is what go list tells of a package. Tests may import what they like: an

@@ -45,7 +45,7 @@ var owners = []struct {
 	{"cmd/loadstar", diag.Warning, true, `out-of-reach start-only`},
 	{"modules/transport", diag.Error, false, `protocol-without-tls h2c-with-tls server-without-name`},
 	{"modules/transport", diag.Warning, false, `verify-off`},
-	{"modules/certs", diag.Warning, false, `ciphers-unused`},
+	{"modules/certs", diag.Warning, false, `ciphers-unused early-data-unused`},
 }
 
 func owned() []*Rule {

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"slices"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -48,6 +49,11 @@ func Word() spec.Word {
 					{Name: "CA", Kind: spec.File, Doc: "the authorities' certificates, PEM"}},
 				Options: []spec.Word{{Name: "crl", Doc: "what the authorities have revoked",
 					Args: []spec.Arg{{Name: "FILE", Kind: spec.File, Doc: "revocation lists, PEM or DER"}}}}},
+			{Name: "protocols", Default: "h1 h2 h3", Doc: "the versions of HTTP that are spoken. `h3` takes the UDP port of the same number, and answers tell clients of it (Alt-Svc)",
+				Args: []spec.Arg{{Name: "VERSION", Kind: spec.Enum, Words: []string{"h1", "h2", "h3"}, Variadic: true, Doc: "h1, h2 or h3"}}},
+			{Name: "early_data", Default: "off", Doc: "whether clients that come back may send requests in HTTP/3's first packets (0-RTT), which an attacker can send again: " +
+				"GET, HEAD and OPTIONS are then served with `Early-Data: 1`, and others told to wait (425)",
+				Args: []spec.Arg{{Name: "WHEN", Kind: spec.Enum, Words: []string{"on", "off"}, Doc: "on or off"}}},
 			onOff("tickets", "whether sessions may be resumed; their keys change hourly and survive reloads"),
 			onOff("ocsp", "whether OCSP staples are fetched for certificates that name a responder"),
 			onOff("redirect", "whether port 80 sends visitors of the site's names at port 443 here, where no http site has those names"),
@@ -116,13 +122,15 @@ type Plan struct {
 	OCSP     bool
 	CA, CRL  string
 	CAAt     diag.Range
+	// HTTPAt is where something is said that only HTTP sites have; zero: nothing is.
+	HTTPAt diag.Range
 }
 
 // Read takes the `tls` directives of a site. Options may stand at any of them,
 // each once.
 func Read(nodes []*config.Node) (*Plan, diag.List) {
 	p := &Plan{Resume: true, OCSP: true, Redirect: true}
-	p.MinVersion = tls.VersionTLS12
+	p.MinVersion, p.Protocols, p.HTTP3 = tls.VersionTLS12, []string{"h2", "http/1.1"}, true
 	var errs diag.List
 	given := map[string]diag.Range{}
 	for _, n := range nodes {
@@ -144,6 +152,7 @@ func Read(nodes []*config.Node) (*Plan, diag.List) {
 	if (p.Internal || p.Off) && (len(p.Files) > 0 || p.Internal && p.Off) {
 		errs.Add(nodes[0].Range, "tls-conflict", "`tls internal`, `tls off` and certificates from files exclude each other")
 	}
+	p.versions(given, &errs)
 	if len(p.Ciphers) > 0 && p.MinVersion == tls.VersionTLS13 {
 		d := errs.Add(given["ciphers"], "ciphers-unused", "`ciphers` chooses among those of TLS 1.2, which `min_version 1.3` shuts out")
 		d.Severity = diag.Warning
@@ -154,6 +163,32 @@ func Read(nodes []*config.Node) (*Plan, diag.List) {
 // Named reports whether the plan says which certificates there are: files, or those
 // of the local authority. A nil plan does not.
 func (p *Plan) Named() bool { return p != nil && (len(p.Files) > 0 || p.Internal) }
+
+// versions looks whether what is said of the versions of HTTP fits together.
+func (p *Plan) versions(given map[string]diag.Range, errs *diag.List) {
+	if len(p.Protocols) == 0 {
+		d := errs.Add(given["protocols"], "tls-conflict", "`protocols h3` leaves no way in: clients learn of HTTP/3 from answers of the other versions")
+		d.Help = append(d.Help, "add h1 or h2")
+	}
+	if !p.EarlyData {
+		return
+	}
+	for _, c := range []struct {
+		is  bool
+		why string
+	}{
+		{!p.HTTP3, "it is of HTTP/3, which `protocols` leaves out"},
+		{!p.Resume, "it needs session tickets, which are off"},
+		{p.CA != "", "with `client_auth`, nothing is served before the client has shown its certificate"},
+	} {
+		if c.is {
+			p.EarlyData = false
+			d := errs.Add(given["early_data"], "early-data-unused", "`early_data` has no effect: %s", c.why)
+			d.Severity = diag.Warning
+			return
+		}
+	}
+}
 
 func (p *Plan) source(n *config.Node) {
 	switch {
@@ -205,6 +240,17 @@ func (p *Plan) option(o *config.Node) {
 		if crl := o.Option("crl"); crl != nil && len(crl.Args) > 0 {
 			p.CRL = crl.Args[0].Path()
 		}
+	case "protocols":
+		p.HTTPAt, p.HTTP3, p.Protocols = o.Range, false, nil
+		said := o.Texts(0)
+		if p.HTTP3 = slices.Contains(said, "h3"); slices.Contains(said, "h2") {
+			p.Protocols = append(p.Protocols, "h2")
+		}
+		if slices.Contains(said, "h1") {
+			p.Protocols = append(p.Protocols, "http/1.1")
+		}
+	case "early_data":
+		p.HTTPAt, p.EarlyData = o.Range, o.Text(0) == "on"
 	case "tickets":
 		p.Resume = o.Text(0) != "off"
 	case "ocsp":

@@ -37,10 +37,11 @@ type Shared struct {
 	Clients  *live.Registry[certs.ClientsKey, *certs.Clients]
 	// Automatic holds the accounts, and the certificates they have had issued.
 	Automatic *live.Registry[acme.Key, *acme.Manager]
-	// Tickets, Authority and Challenges belong to the process.
+	// Tickets, Authority, Challenges and Packets belong to the process.
 	Tickets    *certs.Tickets
 	Authority  *certs.Authorities
 	Challenges *acme.Challenges
+	Packets    *certs.PacketSecrets
 
 	known map[upstream.Key]upstream.Health
 }
@@ -58,6 +59,7 @@ func NewShared() *Shared {
 		Clients:   live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
 		Automatic: live.New(func(_ acme.Key, m *acme.Manager) { m.Close() }),
 		Tickets:   certs.NewTickets(), Authority: &certs.Authorities{}, Challenges: acme.NewChallenges(),
+		Packets: &certs.PacketSecrets{},
 	}
 }
 

@@ -28,6 +28,9 @@ type Listener struct {
 	hosts Hosts[Site]
 	first *Site // answers what names no host: malformed requests
 	none  *Site // answers for hosts that no site claims
+
+	alternative *alternative // nil without HTTP/3
+	secret      [64]byte     // of the UDP port
 }
 
 // errNoSite is what a host gets that no site claims.
@@ -39,6 +42,7 @@ func (l *Listener) ServeExchange(x *flow.Exchange) {
 	if acme.Asked(x.Req.Path) && l.prove(s, x) {
 		return
 	}
+	l.announce(s, x)
 	s.serve(x)
 }
 
@@ -55,6 +59,7 @@ func (l *Listener) site(x *flow.Exchange) *Site {
 	if s.misdirected(x) {
 		x.Fault = errMisdirected
 	}
+	s.early(x)
 	return s
 }
 

@@ -23,6 +23,8 @@ type front struct {
 	first    *certs.Policy // for names that no site has
 	streams  Hosts[StreamSite]
 	streamed bool        // there are stream sites
+	http3    bool        // there are sites that speak HTTP/3
+	early    bool        // and take early data
 	rest     *StreamSite // for names that no site has, where there is no HTTP site
 	proofs   *acme.Challenges
 }
@@ -32,12 +34,17 @@ func (f *front) config() *tls.Config {
 	return &tls.Config{GetConfigForClient: f.choose, MinVersion: tls.VersionTLS12}
 }
 
-// choose is called with each ClientHello. A client that names nothing is taken to
-// mean the address it connected to.
+// choose is called with each ClientHello.
 func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
 	if c := f.proof(h); c != nil {
 		return c, nil
 	}
+	return f.policy(h).Config(), nil
+}
+
+// policy finds whom a ClientHello is for. A client that names nothing is taken to
+// mean the address it connected to.
+func (f *front) policy(h *tls.ClientHelloInfo) *certs.Policy {
 	name := strings.ToLower(h.ServerName)
 	look := name
 	if look == "" && h.Conn != nil {
@@ -50,7 +57,7 @@ func (f *front) choose(h *tls.ClientHelloInfo) (*tls.Config, error) {
 	if t := flow.TLSFrom(h.Context()); t != nil {
 		t.ServerName, t.Policy, t.Auth = name, p.ID, p.Auth
 	}
-	return p.Config(), nil
+	return p
 }
 
 // addressOf gives the address that a connection came to, "" if it has none.
@@ -139,6 +146,10 @@ func (b *builder) secure(cfg *config.Site) (policy *certs.Policy, handshake time
 // tlsFits reports `tls` where there is nothing to terminate, and `tls off` where
 // there is.
 func (b *builder) tlsFits(cfg *config.Site, n *config.Node, plan *certs.Plan) bool {
+	if cfg.TCP && plan.HTTPAt != (diag.Range{}) {
+		b.errs.Add(plan.HTTPAt, "tls-conflict", "versions of HTTP are for HTTP sites; this one passes streams on")
+		return false
+	}
 	secured := false
 	for i := range cfg.Addresses {
 		a := &cfg.Addresses[i]
@@ -223,8 +234,8 @@ func (b *builder) settled(cfg *config.Site, plan *certs.Plan, source certs.Sourc
 		s.Clients, s.Trust = c, key.String()
 	}
 	s.Certificates = named.String()
-	if !cfg.TCP {
-		s.Protocols = []string{"h2", "http/1.1"}
+	if cfg.TCP {
+		s.Protocols, s.HTTP3 = nil, false
 	}
 	return certs.NewPolicy(s, source)
 }
@@ -305,6 +316,7 @@ func (b *builder) listenTLS(l *Listener, a *config.Address, p *certs.Policy, str
 		b.errs.Add(a.Range, "duplicate-site", "%v on %s", err, l.Address)
 		return
 	}
+	b.listenPackets(l, p)
 	if stream != nil {
 		if f.streamed = true; f.rest == nil {
 			f.rest = stream

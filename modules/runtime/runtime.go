@@ -20,6 +20,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/http1"
 	"github.com/loadstar-lb/loadstar/listener/http2"
+	"github.com/loadstar-lb/loadstar/listener/http3"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
 	"github.com/loadstar-lb/loadstar/modules/graph"
@@ -65,7 +66,7 @@ type generation struct {
 // New gives a runtime without a configuration.
 func New(set *modules.Set, log *slog.Logger) *Runtime {
 	host := listener.NewHost(http1.Server{HTTP2: http2.Server{}}, log)
-	host.HTTP2 = http2.Server{}
+	host.HTTP2, host.Packets = http2.Server{}, http3.Server{}
 	r := &Runtime{
 		set: set, shared: graph.NewShared(), host: host, sockets: listener.NewSet(host), log: log,
 	}
@@ -108,10 +109,11 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 	next := &generation{
 		Generation: flow.NewGeneration(r.count + 1), graph: g, tx: tx, loaded: time.Now(),
 	}
-	change, refused := r.sockets.Prepare(next.wants())
+	wants, of := next.wants()
+	change, refused := r.sockets.Prepare(wants)
 	if len(refused) > 0 {
 		for _, e := range refused {
-			found.Add(g.Listeners[e.Want].Range, "cannot-listen", "%v", e)
+			found.Add(of[e.Want].Range, "cannot-listen", "%v", e)
 		}
 		g.Close()
 		tx.Rollback()
@@ -143,15 +145,20 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 	return r.count, found
 }
 
-// wants gives the sockets of a generation, in the order of its listeners.
-func (g *generation) wants() []listener.Want {
-	out := make([]listener.Want, 0, len(g.graph.Listeners))
+// wants gives the sockets of a generation, each with the
+// listener that it is of.
+func (g *generation) wants() (out []listener.Want, of []*graph.Listener) {
 	for _, l := range g.graph.Listeners {
 		out = append(out, listener.Want{
 			Key: listener.Key{Network: l.Network, Address: l.Address}, Binding: l.Binding(g.Generation),
 		})
+		of = append(of, l)
+		if b := l.PacketBinding(g.Generation); b != nil {
+			out = append(out, listener.Want{Key: listener.Key{Network: "udp", Address: l.Address}, Binding: b})
+			of = append(of, l)
+		}
 	}
-	return out
+	return out, of
 }
 
 // retire lets go of a generation, once nobody uses it.
@@ -199,7 +206,11 @@ func (r *Runtime) Stats() Stats {
 		st.Generation, st.Loaded = g.Number, g.loaded
 	}
 	for _, s := range r.sockets.Sockets() {
-		st.Listening = append(st.Listening, s.Addr().String())
+		at := s.Addr().String()
+		if s.Key.Network == "udp" {
+			at = "udp/" + at
+		}
+		st.Listening = append(st.Listening, at)
 	}
 	return st
 }

@@ -115,6 +115,9 @@ func Run(t testing.TB, config string, ports ...int) *Instance {
 	cmd := exec.Command(Binary(t), "run", "--config", in.File)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NO_COLOR=1")
+	if os.Getenv("STATE_DIRECTORY") == "" { // nothing of a test is to stay on the machine
+		cmd.Env = append(cmd.Env, "STATE_DIRECTORY="+filepath.Join(dir, "state"))
+	}
 	in.Process, err = rig.Start(cmd)
 	if err != nil {
 		t.Fatal(err)

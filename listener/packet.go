@@ -1,0 +1,213 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+)
+
+// packets is a UDP socket as a listener of QUIC connections. The socket and its
+// connections outlive it: a socket of the same key that is wanted again while
+// the old one drains goes on with them.
+type packets struct {
+	shared *datagrams
+	mu     sync.Mutex
+	l      net.Listener // nil before start
+	closed bool
+}
+
+// datagrams is a UDP socket, held by each of the packets that use it.
+type datagrams struct {
+	pc   *net.UDPConn
+	mu   sync.Mutex
+	refs int
+	end  flow.PacketEndpoint // nil before the first start
+}
+
+// listenPackets binds a UDP socket, or takes over one that is handed to the
+// process. Nothing is read of it before start.
+func (h *Host) listenPackets(key Key, share bool) (*packets, error) {
+	pc, err := h.Inherited.Packet(key.Address)
+	if pc == nil && err == nil {
+		pc, err = bindPackets(key, share)
+	}
+	if err != nil {
+		return nil, err
+	}
+	u, ok := pc.(*net.UDPConn)
+	if !ok {
+		_ = pc.Close()
+		return nil, errors.New("no UDP socket")
+	}
+	return &packets{shared: &datagrams{pc: u, refs: 1}}, nil
+}
+
+func bindPackets(key Key, share bool) (net.PacketConn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
+		var err error
+		if share {
+			if e := rc.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			}); e != nil {
+				return e
+			}
+		}
+		return err
+	}}
+	return lc.ListenPacket(context.Background(), networkUDP, key.Address)
+}
+
+// again gives another listener on the same socket, nil if it is closed by now.
+func (p *packets) again() *packets {
+	d := p.shared
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refs == 0 {
+		return nil
+	}
+	d.refs++
+	return &packets{shared: d}
+}
+
+// start begins to take connections.
+func (p *packets) start(server flow.PacketServer, source *flow.Source) error {
+	d := p.shared
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.end == nil {
+		secret := [64]byte{}
+		if b := source.Load(); b.Packets != nil {
+			secret = b.Packets.Secret
+		}
+		d.end = server.Endpoint(d.pc, &secret)
+	}
+	l, err := d.end.Listen(source)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.l = l
+	if p.closed { // it was retired before it had begun
+		return l.Close()
+	}
+	return nil
+}
+
+// Accept implements net.Listener.
+func (p *packets) Accept() (net.Conn, error) {
+	p.mu.Lock()
+	l := p.l
+	p.mu.Unlock()
+	if l == nil {
+		return nil, net.ErrClosed
+	}
+	return l.Accept()
+}
+
+// Close stops taking connections. Those that there are go on.
+func (p *packets) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	if p.l != nil {
+		return p.l.Close()
+	}
+	return nil
+}
+
+// SetDeadline has a waiting Accept end; there is no other use for it.
+func (p *packets) SetDeadline(time.Time) error { return p.Close() }
+
+// Addr gives the socket's address.
+func (p *packets) Addr() net.Addr { return p.shared.pc.LocalAddr() }
+
+// SyscallConn gives the socket.
+func (p *packets) SyscallConn() (syscall.RawConn, error) { return p.shared.pc.SyscallConn() }
+
+// release lets go of the socket; the last one closes it.
+func (p *packets) release() {
+	d := p.shared
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refs--; d.refs > 0 {
+		return
+	}
+	if d.end != nil {
+		_ = d.end.Close()
+		return
+	}
+	_ = d.pc.Close()
+}
+
+// surrender leaves the socket to another process. Of two that read it each would
+// get some packets of the other's connections and take them for garbage, so ours
+// end here; clients are told, and come back to the other process.
+func (p *packets) surrender() {
+	_ = p.Close()
+	d := p.shared
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.end != nil {
+		_ = d.end.Close()
+	}
+}
+
+// packets gives what the socket listens with, nil if it is no UDP socket.
+func (s *Socket) packets() *packets {
+	p, _ := s.l.(*packets)
+	return p
+}
+
+// emptyPackets takes the connections that were made before the listener closed.
+func (s *Socket) emptyPackets(p *packets) {
+	_ = p.Close()
+	for {
+		c, err := p.Accept()
+		if err != nil {
+			return
+		}
+		s.take(c)
+	}
+}
+
+// revive goes on with the UDP socket of a Socket of that key that still drains,
+// nil if there is none.
+func (s *Set) revive(key Key) *Socket {
+	if key.Network != networkUDP {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, old := range s.retiring {
+		if old.Key != key || old.ended.Load() {
+			continue
+		}
+		if p := old.packets(); p != nil {
+			if again := p.again(); again != nil {
+				return s.host.socket(key, again)
+			}
+		}
+	}
+	return nil
+}
+
+// servePackets serves a QUIC connection, and says why it did not come about if it
+// did not.
+func (c *conn) servePackets() {
+	host := c.socket.host
+	host.Packets.ServeConn(&c.Conn)
+	if r, ok := c.Conn.Conn.(interface{ Refused() error }); ok && r.Refused() != nil {
+		host.Log.Info("QUIC handshake failed", "socket", c.socket.Key.String(), "client", c.Client.String(), "error", r.Refused())
+	}
+}

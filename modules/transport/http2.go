@@ -50,7 +50,8 @@ func (t *HTTP) shared(x *flow.Exchange, s *upstream.Server) *flow.Error {
 		if st == nil {
 			return t.h1.RoundTrip(x, s) // so it was agreed
 		}
-		if st.id == 1 || x.Record.Timings.Connected == 0 {
+		x.Record.Fresh = st.id == 1
+		if x.Record.Fresh || x.Record.Timings.Connected == 0 {
 			x.Record.Timings.Connected = flow.Now()
 		}
 		if fault = st.exchange(x, s); fault == nil {

@@ -121,7 +121,7 @@ func (b *muxBody) Upgraded() (flow.Stream, []byte) {
 	s := b.s
 	b.s = nil
 	s.x.Record.Own()
-	s.x.OnLeave(nil)
+	s.parts()
 	s.m.mu.Lock()
 	s.readBy, s.writeBy = 0, 0
 	s.m.mu.Unlock()

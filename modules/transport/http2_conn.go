@@ -65,6 +65,7 @@ type mux struct {
 	closed    bool
 
 	lastIn    int64 // when bytes came in
+	pingLimit int64 // how long the answer to a PING may take
 	pingAt    int64 // since when a PING is not answered; 0: none is
 	pings     int   // sent since the server said something of a stream
 	idleSince int64
@@ -86,7 +87,7 @@ const (
 // offence at more (gRPC's: three without anything between them), so there are no more.
 const (
 	pingAfter = int64(5 * time.Second)
-	pingLimit = 5 * time.Second
+	pingLimit = int64(5 * time.Second)
 	maxPings  = 2
 )
 
@@ -103,7 +104,7 @@ func newMux(nc net.Conn, s *upstream.Server, set *Idle) *mux {
 	m.dec = hpack.NewDecoder(4096, m.emit)
 	m.dec.SetMaxStringLength(headLimit)
 	now := flow.Now()
-	m.lastIn, m.idleSince = now, now
+	m.lastIn, m.idleSince, m.pingLimit = now, now, pingLimit
 	m.watch = time.AfterFunc(time.Hour, m.look)
 	m.watch.Stop()
 	return m
@@ -193,7 +194,10 @@ func (m *mux) break_(fault *flow.Error) {
 	if m.failed != nil {
 		return
 	}
-	acked := sock.Acked(m.raw) // while there is a socket to ask
+	acked := int64(-1)
+	if m.raw != nil {
+		acked = sock.Acked(m.raw) // while there is a socket to ask
+	}
 	m.failed = fault
 	for _, s := range m.open {
 		s.lost(fault, acked)

@@ -13,6 +13,9 @@ import (
 // head of the final answer.
 func (s *stream) exchange(x *flow.Exchange, srv *upstream.Server) *flow.Error {
 	x.OnLeave(s)
+	if x.Flight != nil {
+		x.Flight.Carry(s)
+	}
 	fault := s.request()
 	if fault == nil {
 		fault = s.answer()
@@ -37,11 +40,33 @@ func (s *stream) quit() {
 	}
 	m.mu.Unlock()
 	s.stops()
-	s.x.OnLeave(nil)
+	s.parts()
 	m.mu.Lock()
 	s.unqueue()
 	m.mu.Unlock()
 	s.release()
+}
+
+// parts has nobody reach the stream from outside any more.
+func (s *stream) parts() {
+	s.x.OnLeave(nil)
+	if s.x.Flight != nil {
+		s.x.Flight.Carry(nil)
+	}
+}
+
+// Close ends the exchange from outside; see upstream.Flight.
+func (s *stream) Close() error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	fault := &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "exchange was ended from outside", Begun: true}
+	if s.headed {
+		fault.Phase = flow.PhaseData
+	}
+	s.cut(h2.CodeCancel)
+	s.fail(fault)
+	s.m.kick()
+	return nil
 }
 
 // request sends what is there of the body along with the head; what must be waited

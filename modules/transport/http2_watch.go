@@ -41,11 +41,11 @@ func (m *mux) look() {
 		sooner(s.writeBy)
 	}
 	switch {
-	case m.pingAt > 0 && now-m.pingAt >= int64(pingLimit):
+	case m.pingAt > 0 && now-m.pingAt >= m.pingLimit:
 		m.break_(&flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "server gives no sign of life", Err: errClosed})
 		return
 	case m.pingAt > 0:
-		sooner(m.pingAt + int64(pingLimit))
+		sooner(m.pingAt + m.pingLimit)
 	}
 	if len(m.open) == 0 {
 		if now-m.idleSince >= m.idleFor {
@@ -56,7 +56,7 @@ func (m *mux) look() {
 		middle := m.idleSince + m.idleFor/2
 		if now >= middle && m.lastIn < middle && m.pings == 0 {
 			m.ping(now)
-			sooner(now + int64(pingLimit))
+			sooner(now + m.pingLimit)
 			m.kick()
 		}
 		sooner(middle)
@@ -76,7 +76,7 @@ func (m *mux) ping(now int64) {
 	m.pings++
 	m.pingAt = now
 	m.out = append(h2.AppendFrame(m.out, 8, h2.TypePing, 0, 0), "loadstar"...)
-	m.alarm(now + int64(pingLimit))
+	m.alarm(now + m.pingLimit)
 }
 
 // wake has a stream's deadlines looked at in time; mu is held.

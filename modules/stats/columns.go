@@ -165,8 +165,10 @@ func (c record) serving(r *Row) {
 	c.gauge("act", int64(r.Active))
 	c.gauge("bck", int64(r.Backups))
 	c.count("lbtot", uint64(max(r.Total, 0)))
-	c.count("chkdown", r.Probe.Downs)
-	c.seconds("downtime", r.Probe.Downtime)
+	if r.Kind == Group || r.Probe.On {
+		c.count("chkdown", r.Probe.Downs)
+		c.seconds("downtime", r.Probe.Downtime)
+	}
 	if r.Since >= 0 {
 		c.seconds("lastchg", r.Since)
 	}

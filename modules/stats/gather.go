@@ -94,12 +94,11 @@ func poolRows(c *census.Pool, at int64) Pool {
 		s := serverRow(&c.Servers[i], at)
 		s.Mode = r.Mode
 		p.Servers = append(p.Servers, s)
-		r.Configured += s.Configured
 		r.Limit += s.Limit
 		limited = limited && s.Limit > 0
-		r.Probe.Downs += s.Probe.Downs
-		if c.Servers[i].Usable {
+		if c.Servers[i].Usable && (!c.Servers[i].Backup || c.Usable == 0) {
 			r.Weight += s.Weight
+			r.Configured += c.Servers[i].Weight
 		}
 	}
 	if !limited {
@@ -130,10 +129,8 @@ func serverRow(c *census.Server, at int64) Row {
 		Fails: uint64(c.Checks.Failed), Downs: uint64(c.Checks.Falls), Downtime: c.Checks.Down,
 	}
 	r.status(c)
-	if r.State.Good() || r.State == Doubtful || r.State == Draining {
-		if r.Active = 1; c.Backup {
-			r.Active, r.Backups = 0, 1
-		}
+	if r.Active = 1; c.Backup { // HAProxy says so of those that are down, too
+		r.Active, r.Backups = 0, 1
 	}
 	return r
 }

@@ -23,7 +23,7 @@ func (s *Snapshot) WriteJSON(w io.Writer) error {
 		for i := range cells {
 			if cells[i].kind != empty {
 				b = append(append(b, comma...), head...)
-				b = cells[i].appendJSON(b, i)
+				b = cells[i].appendJSON(b, i, r.Kind)
 				comma = ","
 			}
 		}
@@ -37,11 +37,11 @@ func (s *Snapshot) WriteJSON(w io.Writer) error {
 	return err
 }
 
-func (c *cell) appendJSON(b []byte, i int) []byte {
+func (c *cell) appendJSON(b []byte, i int, kind Kind) []byte {
 	name := columns[i]
 	b = append(strconv.AppendInt(b, int64(i), 10), `,"name":"`...)
 	b = append(append(b, name...), `"},"processNum":1,"tags":{`...)
-	b = append(append(b, c.tags(name)...), `},"value":{"type":"`...)
+	b = append(append(b, c.tags(name, kind)...), `},"value":{"type":"`...)
 	switch c.kind {
 	case text:
 		b = append(b, `str","value":`...)
@@ -88,13 +88,27 @@ var jsonTags = func() map[string]string {
 	return out
 }()
 
-func (c *cell) tags(name string) string {
+func (c *cell) tags(name string, kind Kind) string {
+	const (
+		counter = `"origin":"Metric","nature":"Counter","scope":"Process"`
+		gauge   = `"origin":"Metric","nature":"Gauge","scope":"Process"`
+	)
+	switch name { // where HAProxy makes a difference by the kind of row
+	case "act", "bck":
+		if kind == Server {
+			return jsonTags["status"]
+		}
+	case "rate", "rate_max":
+		if kind == Group {
+			return gauge
+		}
+	}
 	switch t, ok := jsonTags[name]; {
 	case ok:
 		return t
 	case c.kind == number:
-		return `"origin":"Metric","nature":"Counter","scope":"Process"`
+		return counter
 	default:
-		return `"origin":"Metric","nature":"Gauge","scope":"Process"`
+		return gauge
 	}
 }

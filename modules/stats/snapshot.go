@@ -73,7 +73,7 @@ type Row struct {
 	Backup  bool
 
 	Weight, Configured int // the weight now, and as configured
-	Active, Backups    int // usable servers; of a server 1 or 0
+	Active, Backups    int // usable servers; of a server 1 for what it is, 0 for the other
 	Throttle           int // percent of its weight while it starts slowly, 0: not so
 
 	Queued, QueuedMax, QueueLimit int64

@@ -38,7 +38,7 @@ func soakProductNamed(name string) *soakProduct {
 	loadstar, _ := filepath.Abs("bin/loadstar")
 	for _, p := range []*soakProduct{
 		{
-			name: "loadstar", program: loadstar, file: "Lbfile", signal: syscall.SIGHUP, checks: true, config: soakLoadstar,
+			name: "loadstar", program: loadstar, file: "Lbfile", signal: syscall.SIGHUP, checks: true, modern: true, config: soakLoadstar,
 			args: func(f string) []string { return []string{"run", "--config", f} },
 		},
 		{
@@ -86,7 +86,7 @@ tcp://127.0.0.1:%[3]d {
 
 pool web {
 	balance roundrobin
-	health http GET /health interval 100ms rise 2 fall 2
+	health http GET /health interval 100ms timeout 2s rise 2 fall 2
 	server one 127.0.0.1:%[5]d weight %[9]d
 	server two 127.0.0.1:%[6]d
 	server dead 127.0.0.1:%[7]d
@@ -109,6 +109,7 @@ defaults
 	timeout client 60s
 	timeout server 60s
 	timeout tunnel 60s
+	timeout check 2s
 frontend web
 	bind 127.0.0.1:%[2]d
 	bind 127.0.0.1:%[10]d ssl crt %[1]s/ecdsa.pem alpn h2,http/1.1

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -14,53 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/loadstar-lb/loadstar/dsl"
-	"github.com/loadstar-lb/loadstar/dsl/diag"
-	"github.com/loadstar-lb/loadstar/dsl/syntax"
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
 	"github.com/loadstar-lb/loadstar/listener"
-	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/metrics"
 )
-
-// controller is what the admin endpoint gives orders to.
-type controller interface {
-	// Load puts a configuration in force, or says why not. src is its text;
-	// nil: the file's.
-	Load(ctx context.Context, name string, src []byte) outcome
-	Status() status
-	// Upgrade has another process take over, and gives its id.
-	Upgrade(ctx context.Context) (pid int, err error)
-	// Servers tells how the servers of all pools are.
-	Servers() []census.Server
-	// Census tells all that is running.
-	census.Source
-}
-
-// outcome is what became of a load.
-type outcome struct {
-	Generation  uint64
-	Diagnostics diag.List
-	Sources     *dsl.Sources
-}
-
-// OK reports whether the configuration is in force now.
-func (o outcome) OK() bool { return !o.Diagnostics.HasErrors() }
-
-// status is what GET /status tells.
-type status struct {
-	Version     string    `json:"version"`
-	PID         int       `json:"pid"`
-	Generation  uint64    `json:"generation"`
-	Started     time.Time `json:"started"`
-	Loaded      time.Time `json:"loaded"`       // the configuration in force
-	LastLoad    time.Time `json:"last_load"`    // the last attempt
-	LastLoadOK  bool      `json:"last_load_ok"` // of that attempt
-	Loads       uint64    `json:"loads"`        // attempts that came into force
-	LoadsFailed uint64    `json:"loads_failed"` // and others
-	Connections int64     `json:"connections"`
-	Goroutines  int       `json:"goroutines"`
-	Draining    int       `json:"draining"` // older generations that still serve somebody
-}
 
 // adminConns bounds the connections to the endpoint: whoever floods it must not
 // cost traffic anything.
@@ -69,7 +24,7 @@ const adminConns = 64
 // admin is the endpoint. Its address is part of the configuration, so it can
 // move; it does so only when the configuration that moves it is in force.
 type admin struct {
-	control controller
+	control api.Process
 	log     *slog.Logger
 	mu      sync.Mutex
 	addr    string
@@ -125,9 +80,12 @@ func (a *admin) serve(addr string, l net.Listener) {
 		Handler:           a.handler(network),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       30 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return api.WithPeer(ctx, sync.OnceValue(func() string { return peerOf(c) }))
+		},
+		IdleTimeout:    30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	go func(s *http.Server) {
 		if err := s.Serve(limitListener(l, adminConns)); !errors.Is(err, http.ErrServerClosed) {
@@ -157,38 +115,7 @@ func (a *admin) Close() {
 }
 
 func (a *admin) handler(network string) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, a.control.Status())
-	})
-	mux.HandleFunc("GET /servers", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, a.control.Servers())
-	})
-	mux.HandleFunc("GET /metrics", serveMetrics(metrics.New(a.control, 0)))
-	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, a.control.Load(r.Context(), "", nil))
-	})
-	mux.HandleFunc("POST /upgrade", func(w http.ResponseWriter, r *http.Request) {
-		pid, err := a.control.Upgrade(r.Context())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusConflict)
-			return
-		}
-		fmt.Fprintf(w, "process %d has taken over\n", pid)
-	})
-	mux.HandleFunc("POST /load", func(w http.ResponseWriter, r *http.Request) {
-		src, err := io.ReadAll(http.MaxBytesReader(w, r.Body, syntax.MaxSize))
-		if err != nil {
-			http.Error(w, fmt.Sprintf("the configuration could not be read: %v", err), http.StatusRequestEntityTooLarge)
-			return
-		}
-		name := r.URL.Query().Get("name")
-		if name == "" {
-			name = "admin:/load"
-		}
-		answer(w, r, a.control.Load(r.Context(), name, src))
-	})
-	return guard(network, mux)
+	return guard(network, api.New(a.control, serveMetrics(metrics.New(a.control, 0))))
 }
 
 // guard refuses what a browser could be made to send: requests under a foreign
@@ -213,7 +140,7 @@ func guard(network string, next http.Handler) http.Handler {
 			http.Error(w, "requests from other web pages are refused", http.StatusForbidden)
 			return
 		}
-		if r.Method == http.MethodPost && isForm(r.Header.Get("Content-Type")) {
+		if r.Method != http.MethodGet && isForm(r.Header.Get("Content-Type")) {
 			http.Error(w, "forms are refused: send Content-Type: application/octet-stream", http.StatusUnsupportedMediaType)
 			return
 		}
@@ -242,41 +169,6 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// answer tells what became of a load: as text, or as JSON for who accepts it.
-func answer(w http.ResponseWriter, r *http.Request, o outcome) {
-	code := http.StatusOK
-	if !o.OK() {
-		code = http.StatusUnprocessableEntity
-	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		list := o.Diagnostics
-		if list == nil {
-			list = diag.List{}
-		}
-		writeJSON(w, code, loadAnswer{OK: o.OK(), Generation: o.Generation, Diagnostics: list})
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(code)
-	_ = diag.Render(w, o.Diagnostics, o.Sources, diag.Style{})
-	if o.OK() {
-		fmt.Fprintf(w, "generation %d is in force\n", o.Generation)
-	}
-}
-
-// loadAnswer is the JSON form of an outcome.
-type loadAnswer struct {
-	OK          bool      `json:"ok"`
-	Generation  uint64    `json:"generation"`
-	Diagnostics diag.List `json:"diagnostics"`
-}
-
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v)
 }
 
 // listenAdmin binds unix//path (mode 0600) or a loopback host:port.

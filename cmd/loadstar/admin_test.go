@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/history"
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/syntax"
@@ -20,15 +22,18 @@ import (
 
 // control records orders, and refuses configurations that say "bad".
 type control struct {
-	name string
-	src  []byte
-	n    int
+	api.Process // what is not asked
+	past        history.Log
+	name        string
+	src         []byte
+	n           int
 }
 
-func (c *control) Load(_ context.Context, name string, src []byte) outcome {
+func (c *control) Load(_ context.Context, order api.Load) api.Outcome {
+	name, src := order.Name, order.Src
 	c.name, c.src = name, src
 	c.n++
-	o := outcome{Generation: 7, Sources: &dsl.Sources{}}
+	o := api.Outcome{Generation: 7, Sources: &dsl.Sources{}}
 	if strings.Contains(string(src), "bad") {
 		o.Sources.Add(name, string(src))
 		at := diag.Range{File: name, Start: diag.Pos{Line: 1, Column: 1}, End: diag.Pos{Offset: 3, Line: 1, Column: 4}}
@@ -37,14 +42,18 @@ func (c *control) Load(_ context.Context, name string, src []byte) outcome {
 	return o
 }
 
-func (c *control) Status() status { return status{Generation: 7, LastLoadOK: true} }
+func (c *control) Status() api.Status { return api.Status{Generation: 7, LastLoadOK: true} }
+
+func (c *control) Tag() string { return `"7"` }
+
+func (c *control) History() *history.Log { return &c.past }
+
+func (c *control) Pending() (history.Pending, bool) { return history.Pending{}, false }
 
 func (c *control) Upgrade(context.Context) (int, error) { c.n++; return 4711, nil }
 
-func (c *control) Census() *census.Census { return &census.Census{} }
-
-func (c *control) Servers() []census.Server {
-	return []census.Server{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}
+func (c *control) Census() *census.Census {
+	return &census.Census{Pools: []census.Pool{{Name: "web", Servers: []census.Server{{Pool: "web", Name: "one", Address: "10.0.0.1:80", Up: true}}}}}
 }
 
 func newAdmin(c *control) *admin {
@@ -115,7 +124,7 @@ func TestAdminAnswers(t *testing.T) {
 	if !strings.Contains(text, "x.lb:1:1: error: this is bad  [some-rule]") || !strings.Contains(text, "^^^") {
 		t.Errorf("as text:\n%s", text)
 	}
-	var got loadAnswer
+	var got api.Loaded
 	if err := json.Unmarshal(ask("application/json").Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}

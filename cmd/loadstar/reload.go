@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 )
@@ -77,7 +78,7 @@ func addressOf(file string) string {
 }
 
 // postLoad sends the order and reads the answer.
-func postLoad(ctx context.Context, addr, name string, src []byte) (*loadAnswer, error) {
+func postLoad(ctx context.Context, addr, name string, src []byte) (*api.Loaded, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -113,7 +114,7 @@ func postLoad(ctx context.Context, addr, name string, src []byte) (*loadAnswer, 
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnprocessableEntity {
 		return nil, fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body)))
 	}
-	var o loadAnswer
+	var o api.Loaded
 	if err := json.Unmarshal(body, &o); err != nil {
 		return nil, err
 	}

@@ -3,18 +3,17 @@ package main
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/loadstar-lb/loadstar/cmd/internal/inspect"
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/history"
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/modules"
-	"github.com/loadstar-lb/loadstar/modules/census"
 	lbruntime "github.com/loadstar-lb/loadstar/modules/runtime"
 )
 
@@ -55,6 +54,8 @@ type process struct {
 	ending   atomic.Bool // it stops, or another process has taken over
 	heir     *heir       // that process; written before ending
 
+	past    history.Log
+	confirm history.Confirm
 	loading sync.Mutex
 	mu      sync.Mutex // guards what follows
 	waits   waits
@@ -112,8 +113,11 @@ func (p *process) start() error {
 	}
 	p.inherit = in
 	p.runtime.Inherit(&in.sockets, in.Servers)
+	if len(in.Changes) > 0 {
+		p.runtime.Overlay().Import(in.Changes)
+	}
 	p.admin.inherited = &in.sockets
-	first := p.Load(context.Background(), "", nil)
+	first := p.Load(context.Background(), api.Load{By: "start"})
 	if !first.OK() {
 		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
 		in.fails(firstError(first.Diagnostics))
@@ -130,35 +134,6 @@ func (p *process) start() error {
 	}
 	p.notify.ready()
 	return nil
-}
-
-// Load implements controller. Loads are done one at a time, from whatever side
-// they are asked for.
-func (p *process) Load(ctx context.Context, name string, src []byte) outcome {
-	p.loading.Lock()
-	defer p.loading.Unlock()
-	if ctx.Err() != nil { // who asked has left while waiting
-		var list diag.List
-		list.Add(diag.Range{}, "cancelled", "the request was withdrawn")
-		return outcome{Diagnostics: list}
-	}
-	if first := p.runtime.Stats().Generation == 0; !first { // it is not ready before it serves
-		p.notify.reloading()
-		defer p.notify.ready()
-	}
-	begin := time.Now()
-	o := p.load(name, src)
-	p.runtime.Tried(begin, o.OK())
-	p.warn(o.Diagnostics)
-	switch {
-	case o.OK():
-		p.log.Info("configuration in force", "generation", o.Generation)
-	case o.Generation == 0:
-		p.log.Error("configuration refused", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
-	default:
-		p.log.Error("configuration refused; the old one goes on", "errors", len(o.Diagnostics), "first", firstError(o.Diagnostics))
-	}
-	return o
 }
 
 // maxWarnings bounds how many warnings of one load are logged.
@@ -179,48 +154,6 @@ func (p *process) warn(found diag.List) {
 	if n > maxWarnings {
 		p.log.Warn("more warnings are not logged; `loadstar check` shows them", "count", n-maxWarnings)
 	}
-}
-
-func (p *process) load(name string, src []byte) outcome {
-	if src == nil {
-		name = p.file
-	}
-	cfg, sources, found := load(name, src)
-	if !found.HasErrors() {
-		found = inspect.Lint(cfg, sources, found)
-	}
-	o := outcome{Generation: p.runtime.Stats().Generation, Diagnostics: found, Sources: sources}
-	if found.HasErrors() {
-		return o
-	}
-	// The admin endpoint may move: its new address is bound first and given
-	// up again if anything is refused.
-	o.Diagnostics = append(o.Diagnostics, p.prepare(cfg)...)
-	if o.Diagnostics.HasErrors() {
-		return o
-	}
-	addr, explicit, at := adminAddress(cfg)
-	commit, abort, err := p.admin.move(addr, explicit)
-	if err != nil {
-		o.Diagnostics.Add(at, "cannot-listen", "the admin endpoint: %v", err)
-		return o
-	}
-	if err := p.runtime.Overlay().Keep(stateOf(cfg)); err != nil {
-		p.log.Error(err.Error())
-	}
-	number, more := p.runtime.Apply(cfg)
-	o.Generation = number
-	o.Diagnostics = append(o.Diagnostics, more...)
-	if more.HasErrors() {
-		abort()
-		return o
-	}
-	commit()
-	p.out.set(p.runtime.Process().Handlers)
-	p.mu.Lock()
-	p.waits = waitsOf(cfg)
-	p.mu.Unlock()
-	return o
 }
 
 // waitsOf reads how long a stop may take.
@@ -250,28 +183,6 @@ func firstError(list diag.List) string {
 	return ""
 }
 
-// Status implements controller.
-func (p *process) Status() status {
-	c := p.runtime.Census().Process
-	return status{
-		Version: c.Version, PID: c.PID, Generation: c.Generation, Started: c.Started,
-		Loaded: c.Loaded, LastLoad: c.Loads.Last, LastLoadOK: c.Loads.LastOK, Loads: c.Loads.Good, LoadsFailed: c.Loads.Failed,
-		Connections: c.Connections.Open, Goroutines: runtime.NumGoroutine(), Draining: c.Draining,
-	}
-}
-
-// Census implements controller.
-func (p *process) Census() *census.Census { return p.runtime.Census() }
-
-// Servers implements controller.
-func (p *process) Servers() []census.Server {
-	out := []census.Server{}
-	for _, pool := range p.runtime.Census().Pools {
-		out = append(out, pool.Servers...)
-	}
-	return out
-}
-
 // obey serves signals until one asks to stop, or another process has taken over.
 func (p *process) obey(s *signals) order {
 	for {
@@ -297,7 +208,7 @@ func (p *process) obey(s *signals) order {
 func (p *process) reload() {
 	p.busy.Store(true)
 	defer p.busy.Store(false)
-	if o := p.Load(context.Background(), "", nil); !o.OK() {
+	if o := p.Load(context.Background(), api.Load{By: "signal"}); !o.OK() {
 		show(p.cmd.ErrOrStderr(), o.Diagnostics, o.Sources)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -37,6 +38,7 @@ const upgradePatience = time.Minute
 // handover is what the old process tells the new one.
 type handover struct {
 	Servers []upstream.Health `json:"servers"`
+	Changes []overlay.Change  `json:"changes,omitempty"` // made at run time
 }
 
 // takeover is what the new process answers: that it serves, and on which of the
@@ -137,7 +139,7 @@ func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	answer, err := child.serves(ctx, handover{Servers: p.runtime.Health()})
+	answer, err := child.serves(ctx, handover{Servers: p.runtime.Health(), Changes: p.runtime.Overlay().Export()})
 	if err == nil && !p.ending.CompareAndSwap(false, true) {
 		err = errLeaving
 	}

@@ -59,6 +59,8 @@ type Change struct {
 	By      string    `json:"by,omitempty"`  // who asked for it
 	Why     string    `json:"why,omitempty"` // what for
 	At      time.Time `json:"at,omitzero"`   // when; Do fills it in
+	// If refuses the change unless Overlay.Version is that number; nil: whatever it is.
+	If *uint64 `json:"-"`
 }
 
 // Control takes changes; *Overlay is one. It is what handlers get.

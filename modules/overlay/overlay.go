@@ -54,6 +54,15 @@ func New(d Deps) *Overlay {
 // Current gives the changes that are kept.
 func (o *Overlay) Current() *Set { return o.set.Load() }
 
+// Version counts the changes; it is for Change.If.
+func (o *Overlay) Version() uint64 { return o.set.Load().version }
+
+// put makes a Set the one in force. It needs doing.
+func (o *Overlay) put(next *Set) {
+	next.version = o.set.Load().version + 1
+	o.set.Store(next)
+}
+
 // Adopt is called when a configuration has come into force, with it as it stands
 // in the file, and at the start. It has the servers heed what is kept; those
 // that are new were told when they were made (Set.Order).
@@ -75,6 +84,10 @@ func (o *Overlay) Do(_ context.Context, c Change) error {
 	o.doing.Lock()
 	defer o.doing.Unlock()
 	c.At = time.Now().Round(0)
+	if c.If != nil && *c.If != o.set.Load().version {
+		return &Refusal{Reason: Outdated, Message: "something else was changed meanwhile"}
+	}
+	c.If = nil
 	next, r := o.plan(&c)
 	if r != nil {
 		return r
@@ -111,10 +124,10 @@ func (o *Overlay) hush(k upstream.Key) {
 func (o *Overlay) replace(next *Set) *Refusal {
 	if next.sameStructure(o.set.Load()) {
 		o.mu.Lock()
-		o.set.Store(next)
+		o.put(next)
 		o.enforce()
 		o.mu.Unlock()
-	} else if found := o.deps.Rebuild(next, func() { o.set.Store(next) }); found.HasErrors() {
+	} else if found := o.deps.Rebuild(next, func() { o.put(next) }); found.HasErrors() {
 		return &Refusal{Reason: Conflict, Message: "the configuration would not be valid with that", Diagnostics: found}
 	}
 	o.schedule()

@@ -14,6 +14,7 @@ const (
 	Invalid  Reason = iota // the change makes no sense
 	NotFound               // there is no such pool or server
 	Conflict               // it cannot be done as things are
+	Outdated               // Change.If is not the version any more
 )
 
 // Refusal is why a change was not made; nothing has changed.

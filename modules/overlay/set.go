@@ -13,6 +13,9 @@ import (
 type Set struct {
 	kept   []kept
 	orders map[upstream.Key]upstream.Order
+	// version counts the Sets of the process; it is written before anybody sees
+	// the Set.
+	version uint64
 }
 
 // kept is a change that is kept, with what an added server is in the checked

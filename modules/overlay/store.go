@@ -46,7 +46,7 @@ func (o *Overlay) Keep(dir string) error {
 		return fmt.Errorf("the changes made at run time cannot be taken up: %w", err)
 	}
 	o.file = file
-	o.set.Store(newSet(all))
+	o.put(newSet(all))
 	o.schedule()
 	return nil
 }
@@ -73,15 +73,39 @@ func (o *Overlay) read(file string) ([]kept, error) {
 	if s.Version != 1 {
 		return nil, fmt.Errorf("%s has the version %d; this Loadstar knows 1", file, s.Version)
 	}
-	var all []kept
-	for i := range s.Changes {
-		if k, r := o.restore(&s.Changes[i]); r == nil {
-			all = append(all, *k)
+	return o.restoreAll(s.Changes), nil
+}
+
+// Export gives the changes that are kept, for a process that takes over.
+func (o *Overlay) Export() []Change {
+	set := o.set.Load()
+	out := make([]Change, 0, len(set.kept))
+	for i := range set.kept {
+		out = append(out, set.kept[i].Change)
+	}
+	return out
+}
+
+// Import takes up the changes of a process that is replaced, in place of what the
+// state directory may hold. It is for before the first configuration.
+func (o *Overlay) Import(all []Change) {
+	o.doing.Lock()
+	defer o.doing.Unlock()
+	o.put(newSet(o.restoreAll(all)))
+	o.schedule()
+}
+
+// restoreAll checks changes that come from elsewhere; those that are none are
+// logged and left out.
+func (o *Overlay) restoreAll(all []Change) (out []kept) {
+	for i := range all {
+		if k, r := o.restore(&all[i]); r == nil {
+			out = append(out, *k)
 		} else {
 			o.deps.Log.Warn("a change made at run time is not taken up", "change", i, "why", r)
 		}
 	}
-	return all, nil
+	return out
 }
 
 // restore checks a change that was kept in a file.
@@ -108,10 +132,7 @@ func (o *Overlay) save() {
 	if o.file == "" {
 		return
 	}
-	s := stored{Version: 1, Changes: []Change{}}
-	for _, k := range o.set.Load().kept {
-		s.Changes = append(s.Changes, k.Change)
-	}
+	s := stored{Version: 1, Changes: o.Export()}
 	if err := writeFile(o.file, s); err != nil {
 		o.deps.Log.Error("changes made at run time will not survive a restart", "err", err)
 	}

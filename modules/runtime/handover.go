@@ -36,6 +36,7 @@ func (r *Runtime) Leave(ctx context.Context, handed []listener.Handed) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	r.stopped = true
+	r.overlay.Stop()
 	r.sockets.Leave(ctx, handed)
 }
 

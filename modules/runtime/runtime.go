@@ -26,6 +26,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/overlay"
+	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -180,6 +181,37 @@ func (r *Runtime) number() uint64 {
 		return g.Number
 	}
 	return 0
+}
+
+// Config gives the configuration in force with what was changed at run time; nil
+// before the first. It is not to be changed.
+func (r *Runtime) Config() *config.Config {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	if r.base == nil {
+		return nil
+	}
+	return r.overlay.Current().Merge(r.base)
+}
+
+// Check builds the graph of a configuration, with what was changed at run time,
+// and lets it go: nothing is opened, and nothing changes.
+func (r *Runtime) Check(cfg *config.Config) diag.List {
+	tx := live.Begin()
+	defer tx.Rollback()
+	g, found := graph.Build(r.overlay.Current().Merge(cfg), graph.Deps{
+		Set: r.set, Shared: graph.NewShared(), Tx: tx, Dry: true, Log: slog.New(slog.DiscardHandler),
+	})
+	if g != nil {
+		g.Close()
+	}
+	return found
+}
+
+// EachTable visits the tables of persistence, those that only a draining
+// configuration uses included, in no order.
+func (r *Runtime) EachTable(visit func(persistence.TableKey, *persistence.Table)) {
+	r.shared.Tables.Each(visit)
 }
 
 // Process gives the process's options that are in force.

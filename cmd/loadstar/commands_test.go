@@ -4,7 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -22,7 +24,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "eventually": eventually},
 	})
 }
 
@@ -38,6 +40,21 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if got != "exit status "+args[0] {
 		ts.Fatalf("%s, want %s", got, args[0])
 	}
+}
+
+// eventually runs a command until it ends well and prints what is wanted:
+// eventually TEXT COMMAND [ARG…].
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually TEXT COMMAND [ARG…]")
+	}
+	var err error
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("it never printed %q (%v)", args[0], err)
 }
 
 // TestExamplesTestThemselves runs the `test` blocks of the examples.

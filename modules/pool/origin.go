@@ -18,8 +18,8 @@ func sourceWord() spec.Word {
 		Doc: "The address to connect to servers from",
 		Long: "`client` is the client's own, so that servers see who asks without a header that says so (HAProxy's `usesrc clientip`). It takes Linux, " +
 			"the capability CAP_NET_ADMIN, servers of the client's address family, and servers whose answers to clients are routed back through this " +
-			"machine, where they must be delivered locally: `ip rule add fwmark 1 lookup 100`, `ip route add local 0.0.0.0/0 dev lo table 100`, and a " +
-			"firewall rule that marks what belongs to such sockets (iptables: `-m socket --transparent`). Probes come from this machine's own " +
+			"machine, where they must be delivered locally: `ip route add local 0.0.0.0/0 dev lo table 100` and `ip rule add iif eth1 lookup 100`, where " +
+			"eth1 leads to the servers and to nothing else (else a firewall rule marks what is meant, and `fwmark` replaces `iif`). Probes come from this machine's own " +
 			"address. A connection is used again for the same client's address only.",
 		Example: "source client",
 		Args:    []spec.Arg{{Name: "ADDRESS", Kind: spec.String, Doc: "an IP address of this machine, or client"}},

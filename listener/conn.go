@@ -43,16 +43,17 @@ func (s *Socket) begin(nc net.Conn) {
 }
 
 // serve takes off what comes before the protocol, as the binding says that was in
-// force when the connection came: a PROXY header, then TLS.
+// force when the connection came: a PROXY header, a question for TLS, then TLS.
 func (c *conn) serve(b *flow.Binding) {
-	if b.Proxy != nil && c.socket.packets() == nil && b.Proxy.Sends(c.Peer.Addr()) {
-		c.introduce(b)
+	told := b.Proxy != nil && b.Proxy.Sends(c.Peer.Addr())
+	if (told || b.StartTLS != flow.NoStartTLS) && c.socket.packets() == nil {
+		c.introduce(b, told)
 		return
 	}
 	c.begun()
 }
 
-// begun goes on behind a PROXY header.
+// begun goes on behind what came in clear.
 func (c *conn) begun() {
 	if t, ok := c.Conn.Conn.(*tls.Conn); ok {
 		c.shake(t)

@@ -12,11 +12,11 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/wire/proxyproto"
 )
 
-// introduce takes the PROXY header off a connection whose peer sends one, and
-// hands the connection to a goroutine of its own, whose stack is small. What
-// sends none, or a bad one, is closed and logged: who may send a header must
-// (spec §2: "MUST not try to guess").
-func (c *conn) introduce(b *flow.Binding) {
+// introduce takes off what comes first and in clear, a PROXY header from a peer that
+// sends one and what a client asks for TLS with, and hands the connection to a
+// goroutine of its own, whose stack is small. What is not as it must be is closed
+// and logged.
+func (c *conn) introduce(b *flow.Binding, told bool) {
 	good := false
 	defer func() {
 		if !good {
@@ -26,23 +26,45 @@ func (c *conn) introduce(b *flow.Binding) {
 	if !c.Busy() { // a drain was faster
 		return
 	}
+	if told {
+		if err := c.proxied(b); err != nil {
+			c.turnAway("PROXY header refused", err)
+			return
+		}
+	}
+	if b.StartTLS != flow.NoStartTLS {
+		if err := c.startTLS(b); err != nil {
+			c.turnAway("no TLS was agreed on", err)
+			return
+		}
+	}
+	c.Idle()
+	good = true
+	go c.begun()
+}
+
+// turnAway logs why a connection is closed before its protocol has begun.
+func (c *conn) turnAway(what string, err error) {
+	log, socket := c.socket.host.Log, c.socket.Key.String()
+	if errors.Is(err, io.EOF) { // a look at the port
+		log.Debug("peer left before it said anything", "socket", socket, "peer", c.Peer.String())
+		return
+	}
+	log.Info(what, "socket", socket, "peer", c.Peer.String(), "error", err)
+}
+
+// proxied takes the PROXY header off. Who may send a header must (spec §2: "MUST
+// not try to guess").
+func (c *conn) proxied(b *flow.Binding) error {
 	h, err := readHeader(c.bare(), c.Accepted.Add(waitFor(b.Proxy.Timeout)))
-	log, who := c.socket.host.Log, c.socket.Key.String()
-	switch {
-	case errors.Is(err, io.EOF): // a look at the port
-		log.Debug("peer left before its PROXY header", "socket", who, "peer", c.Peer.String())
-		return
-	case err != nil:
-		log.Info("PROXY header refused", "socket", who, "peer", c.Peer.String(), "error", err)
-		return
+	if err != nil {
+		return err
 	}
 	c.Told = &h.Told
 	if !h.Told.Local {
 		c.Client, c.Local = h.Source, h.Destination
 	}
-	c.Idle()
-	good = true
-	go c.begun()
+	return nil
 }
 
 // waitFor gives the time for what comes before the protocol.

@@ -97,6 +97,12 @@ func (c *conn) explain(nc net.Conn) {
 	if _, err := io.WriteString(nc, plainAnswer); err != nil {
 		return
 	}
+	drainBriefly(nc)
+}
+
+// drainBriefly says that nothing more comes and reads on until the other end has
+// closed, or some 64 KiB came, or the deadline has passed.
+func drainBriefly(nc net.Conn) {
 	half, ok := nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return

@@ -46,6 +46,7 @@ func settings() []spec.Word {
 		automatic[0],
 		automatic[1],
 		proxiedWord(),
+		starttlsWord(),
 		timeouts(spec.InProcess, "Timeouts of the client side, for all sites that set none"),
 		timeouts(spec.InSite, "Timeouts of the client side"),
 		{

@@ -456,7 +456,7 @@ func TestExampleUnprivileged(t *testing.T) {
 
 // TestExamplesAreTested: a file without a test is a promise nobody keeps.
 func TestExamplesAreTested(t *testing.T) {
-	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "http3.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb", "metrics.lb", "unprivileged.lb"}
+	tested := []string{"automatic-https.lb", "quickstart.lb", "article.lb", "virtual-hosts.lb", "tls-passthrough-sni.lb", "websocket.lb", "maintenance-page.lb", "everything.lb", "health-checks.lb", "balancing.lb", "https.lb", "http3.lb", "logging.lb", "grpc.lb", "proxy-protocol.lb", "database.lb", "metrics.lb", "unprivileged.lb"}
 	files, err := filepath.Glob(filepath.Join(examplesDir, "*.lb"))
 	if err != nil {
 		t.Fatal(err)

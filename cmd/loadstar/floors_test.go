@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"listener/wire/http3":      1,
 	"listener/wire/http2":      1,
 	"listener/wire/proxyproto": 1,
+	"listener/wire/starttls":   1,
 	"listener/flow/flowtest":   1, // the contract of a Responder
 	"modules/measure":          1, // what is counted of traffic
 

@@ -33,7 +33,7 @@ var owners = []struct {
 	{"modules/pool", diag.Warning, false, `cookie-unused first-without-maxconn no-usable-server`},
 	{"logging", diag.Error, false, `no-sink unknown-sink`},
 	{"logging", diag.Error, true, `sink-unavailable`},
-	{"modules/graph", diag.Error, false, `automatic-name-not-public no-certificate proxy-protocol-conflict tls-conflict tls-in-clear-site wildcard-without-dns-challenge`},
+	{"modules/graph", diag.Error, false, `automatic-name-not-public no-certificate proxy-protocol-conflict starttls-conflict tls-conflict tls-in-clear-site wildcard-without-dns-challenge`},
 	{"modules/graph", diag.Warning, false, `challenge-port-not-listened`},
 	{"modules/acme", diag.Error, false, `bad-acme`},
 	{"modules/certs", diag.Error, true, `bad-certificate bad-crl bad-key bad-pem certificate-expired client-auth-without-ca key-mismatch

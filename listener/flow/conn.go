@@ -19,6 +19,8 @@ type Conn struct {
 	TLS      *TLS           // nil in clear
 	Hello    *Hello         // what a peeked ClientHello said, nil before or without
 	Told     *Told          // what a PROXY header said, nil without
+	StartTLS StartTLS       // by what clients ask for TLS here
+	Asked    bool           // the client has done so
 	Accepted time.Time      // with monotonic clock
 	Source   *Source        // what serves this connection's socket now
 	Ended    *atomic.Bool   // set when the connection is over; may be nil
@@ -56,6 +58,8 @@ type Binding struct {
 	Limits     Limits
 	// Proxy has PROXY headers read off; nil: there are none.
 	Proxy *ProxyFrom
+	// StartTLS has clients ask for TLS before it begins.
+	StartTLS StartTLS
 	// TLS terminates TLS on the socket's connections; nil: they are in clear.
 	TLS *tls.Config
 	// Packets is what a UDP socket needs beside it; nil on others.

@@ -307,7 +307,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "acme", "proxy_protocol":
+	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "acme", "proxy_protocol", "starttls":
 		return true
 	}
 	return false

@@ -103,7 +103,7 @@ func (b *builder) sameKind(l *Listener, a *config.Address) bool {
 
 // Binding gives what the socket's connections are to be served with.
 func (l *Listener) Binding(g *flow.Generation) *flow.Binding {
-	b := &flow.Binding{Server: l, Generation: g, Limits: l.Limits, Proxy: l.ahead.from}
+	b := &flow.Binding{Server: l, Generation: g, Limits: l.Limits, Proxy: l.ahead.from, StartTLS: l.ahead.starttls}
 	if l.front != nil {
 		b.TLS = l.front.config()
 		if l.first != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/sock"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	"github.com/loadstar-lb/loadstar/listener/wire/starttls"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -53,8 +54,15 @@ func serverName(x *flow.Exchange, s *upstream.Server) string {
 func dialFor(s *upstream.Server, who *caller, protocols []string) (net.Conn, *flow.Error) {
 	began := time.Now()
 	c, fault := connect(s, who)
-	if fault != nil || s.TLS == nil {
-		return c, fault
+	if fault == nil && asks(s, who) {
+		fault = agree(c, s, began.Add(s.Timeouts.Connect))
+		who.ahead += len(starttls.PostgresRequest)
+	}
+	if fault != nil {
+		return nil, fault
+	}
+	if s.TLS == nil {
+		return c, nil
 	}
 	cfg := s.TLS.Config
 	if who.sni != "" && who.sni != cfg.ServerName {

@@ -63,7 +63,8 @@ func (l *limiter) take(from netip.Addr) bool {
 	return true
 }
 
-// forget makes room: those who have paid go, and if all still owe, any one.
+// forget makes room: those who have paid go, and if too many still owe, any of
+// them until a quarter is free, so that this is rarely done.
 func (l *limiter) forget(now time.Time) {
 	for k, paid := range l.debts {
 		if !paid.After(now) {
@@ -71,7 +72,7 @@ func (l *limiter) forget(now time.Time) {
 		}
 	}
 	for k := range l.debts {
-		if len(l.debts) < maxAddresses {
+		if len(l.debts) <= maxAddresses*3/4 {
 			return
 		}
 		delete(l.debts, k)

@@ -90,7 +90,7 @@ func (s *Snapshot) AppendList(b []byte, p *Page) []byte {
 	b = append(b, "</ul>\n"...)
 	if chosen.page == 1 && len(chosen.sites) > 0 {
 		b = append(b, "<section aria-labelledby=\"h-sites\">\n<h2 id=\"h-sites\">Sites</h2>\n"...)
-		b = p.table(b, "Sites", false)
+		b = p.table(b, "Sites")
 		for _, r := range chosen.sites {
 			b = p.tr(b, r)
 		}
@@ -128,7 +128,7 @@ func (p *Page) pool(b []byte, part *part) []byte {
 		b = append(escape(b, p.Token), "\"><input type=\"hidden\" name=\"pool\" value=\""...)
 		b = append(escape(b, r.Group), "\">\n"...)
 	}
-	b = p.table(b, "Servers of "+r.Group, act)
+	b = p.table(b, "Servers of "+r.Group)
 	for _, s := range part.servers {
 		b = p.tr(b, s)
 	}
@@ -157,7 +157,7 @@ var heads = [...]struct{ title, sort string }{
 	{"Last check", "check"}, {"Time to answer", "time"},
 }
 
-func (p *Page) table(b []byte, caption string, act bool) []byte {
+func (p *Page) table(b []byte, caption string) []byte {
 	b = append(escape(append(b, "<div class=\"scroll\"><table>\n<caption>"...), caption), "</caption>\n<thead><tr>"...)
 	for i, h := range heads {
 		v := p.View

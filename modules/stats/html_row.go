@@ -50,15 +50,18 @@ func (p *Page) cells(b []byte, r *Row) []byte {
 
 func (p *Page) name(b []byte, r *Row) []byte {
 	b = append(b, `<th scope="row">`...)
-	if p.Token != "" && r.Kind == Server {
+	switch {
+	case p.Token != "" && r.Kind == Server:
 		id := RowID(r)
 		b = append(b, `<input type="checkbox" name="s" id="c`+id+`" value="`...)
 		b = append(escape(b, r.Name), `"> <label for="c`+id+`">`...)
 		b = append(escape(b, r.Name), "</label>"...)
-	} else if r.Kind == Group {
+	case r.Kind == Group:
 		b = append(b, "All together"...)
-	} else {
-		b = escape(b, r.svnameOrGroup())
+	case r.Kind == Server:
+		b = escape(b, r.Name)
+	default:
+		b = escape(b, r.Group)
 	}
 	if r.Backup {
 		b = append(b, ` <span class="dim">backup</span>`...)
@@ -67,13 +70,6 @@ func (p *Page) name(b []byte, r *Row) []byte {
 		b = append(escape(append(b, ` <span class="dim">`...), r.Address), "</span>"...)
 	}
 	return append(b, "</th>"...)
-}
-
-func (r *Row) svnameOrGroup() string {
-	if r.Kind == Server {
-		return r.Name
-	}
-	return r.Group
 }
 
 func since(b []byte, r *Row) []byte {

@@ -99,7 +99,7 @@ func sample(word string, a *spec.Arg) string {
 		"add_prefix PATH": "/api", "strip_prefix PATH": "/api", "to PATH": "/there",
 		"address HOST": "127.0.0.1", "source IP": "127.0.0.1", "source ADDRESS": "127.0.0.1", "port PORT": "81",
 		"exec COMMAND": "/bin/true", "sample PART": "1/10", "syslog ADDRESS": "tls://127.0.0.1:6514", "format FORMAT": "combined", "on CONDITION": "503", "key KEY": "{client.ip}",
-		"email ADDRESS": "ops@example.com", "ca URL": "letsencrypt", "exec PROGRAM": "/bin/true", "on_demand URL": "http://127.0.0.1:9/ask",
+		"otlp URL": "http://127.0.0.1:4318", "email ADDRESS": "ops@example.com", "ca URL": "letsencrypt", "exec PROGRAM": "/bin/true", "on_demand URL": "http://127.0.0.1:9/ask",
 		"user HASH": bcryptHash, "stats PATH": "/sample", "auth HASH": bcryptHash,
 	}
 	if v, ok := odd[word+" "+a.Name]; ok {

@@ -4,6 +4,7 @@ import (
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/certs"
+	"github.com/loadstar-lb/loadstar/modules/trace"
 )
 
 // settings are the directives that set something of the process or of a site,
@@ -13,7 +14,7 @@ func settings() []spec.Word {
 		return []spec.Arg{{Name: "N", Kind: spec.Int, Min: 1, Max: 10_000_000, Doc: doc}}
 	}
 	automatic := acme.Words()
-	return []spec.Word{
+	return append(trace.Words(), []spec.Word{
 		{
 			Name: "maxconn", In: spec.InProcess, Args: count("connections"), Example: "maxconn 25000",
 			Doc:  "How many client connections the process takes at a time",
@@ -54,7 +55,7 @@ func settings() []spec.Word {
 			Args: []spec.Arg{{Name: "ADDRESS", Kind: spec.String, Variadic: true, Doc: "an IP address of this machine"}},
 			Doc:  "On which addresses of this machine the site's ports are opened, instead of all",
 		},
-	}
+	}...)
 }
 
 func timeouts(in spec.Where, doc string) spec.Word {

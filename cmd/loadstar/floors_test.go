@@ -61,6 +61,7 @@ var floors = map[string]int{
 	"modules/health":        3,
 	"modules/overlay":       3, // what is changed at run time
 	"modules/persistence":   3,
+	"modules/trace":         3, // spans, to a collector
 	"modules/transport":     3,
 
 	"dsl":             4, // Load
@@ -104,6 +105,7 @@ var confined = map[string][]string{
 	"github.com/hashicorp/go-syslog":      {"logging/syslog"},
 	"github.com/quic-go/quic-go":          {"listener/http3", "modules/transport", "cmd/lbbench"}, // the bench's client
 	"github.com/prometheus":               {"modules/metrics"},
+	"go.opentelemetry.io":                 {"modules/trace"},
 	"github.com/pires/go-proxyproto":      {"listener/wire/proxyproto"},
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},

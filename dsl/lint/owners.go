@@ -32,6 +32,7 @@ var owners = []struct {
 	{"modules/pool", diag.Error, false, `track-unprobed`},
 	{"modules/pool", diag.Warning, false, `cookie-unused first-without-maxconn no-usable-server`},
 	{"logging", diag.Error, false, `no-sink unknown-sink`},
+	{"modules/graph", diag.Warning, false, `trace-without-collector`},
 	{"logging", diag.Error, true, `sink-unavailable`},
 	{"modules/graph", diag.Error, false, `automatic-name-not-public no-certificate proxy-protocol-conflict starttls-conflict tls-conflict tls-in-clear-site wildcard-without-dns-challenge`},
 	{"modules/graph", diag.Warning, false, `challenge-port-not-listened`},

@@ -55,6 +55,8 @@ type Record struct {
 	Tally Tally
 	Fresh bool // the last try made a connection to the server, rather than using one again
 
+	Trace *Trace // nil: the exchange is not traced
+
 	Err    error // the last error, for logs of causes
 	Stream bool  // a TCP stream rather than an exchange: tcplog
 	Silent bool  // not to be logged

@@ -191,6 +191,7 @@ var holes = slices.Concat(proxied, []hole{
 	request("http.scheme", func(q *flow.Request) []byte { return bytesOf(q.Scheme) }),
 	request("http.host", func(q *flow.Request) []byte { return q.Host }),
 	request("http.authority", func(q *flow.Request) []byte { return q.Authority }),
+	request("trace.id", flow.TraceIDOf),
 	request("http.path", func(q *flow.Request) []byte { return q.Path }),
 	long("http.query", func(b []byte, r *flow.Record, _ string) []byte {
 		return flow.AppendHiddenQuery(b, r.Req.Query, hide(r))

@@ -34,6 +34,7 @@ type Census struct {
 	Pools        []Pool        `json:"pools"`
 	Certificates []Certificate `json:"certificates"`
 	Sinks        []Sink        `json:"sinks"`
+	Traces       []Sink        `json:"traces"` // collectors; their lines are spans
 }
 
 // Process is the process itself.

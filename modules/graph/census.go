@@ -9,6 +9,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/pool"
+	"github.com/loadstar-lb/loadstar/modules/trace"
 )
 
 // Census describes the graph's sites and pools, at the flow.Now of now.
@@ -80,6 +81,12 @@ func (s *Shared) Census(c *census.Census) {
 		st := sink.Stats()
 		c.Sinks = append(c.Sinks, census.Sink{Name: sinkName(k), Delivered: st.Delivered, Dropped: st.Dropped, Held: st.Held})
 	})
+	c.Traces = []census.Sink{}
+	s.Traces.Each(func(k trace.Key, e *trace.Exporter) {
+		st := e.Stats()
+		c.Traces = append(c.Traces, census.Sink{Name: k.String(), Delivered: st.Delivered, Dropped: st.Dropped, Held: st.Held})
+	})
+	slices.SortFunc(c.Traces, func(a, b census.Sink) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Sinks, func(a, b census.Sink) int { return cmp.Compare(a.Name, b.Name) })
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
 	"github.com/loadstar-lb/loadstar/modules/pool"
+	"github.com/loadstar-lb/loadstar/modules/trace"
 	"github.com/loadstar-lb/loadstar/modules/transport"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
@@ -35,6 +36,7 @@ type Shared struct {
 	Tables   *live.Registry[persistence.TableKey, *persistence.Table]
 	Certs    *live.Registry[certs.Key, certs.Source]
 	Clients  *live.Registry[certs.ClientsKey, *certs.Clients]
+	Traces   *live.Registry[trace.Key, *trace.Exporter]
 	// Automatic holds the accounts, and the certificates they have had issued.
 	Automatic *live.Registry[acme.Key, *acme.Manager]
 	// Tickets, Authority, Challenges and Packets belong to the process.
@@ -57,6 +59,7 @@ func NewShared() *Shared {
 		Tables:    live.New[persistence.TableKey, *persistence.Table](nil),
 		Certs:     live.New(func(_ certs.Key, s certs.Source) { s.Close() }),
 		Clients:   live.New(func(_ certs.ClientsKey, c *certs.Clients) { c.Close() }),
+		Traces:    live.New(func(_ trace.Key, e *trace.Exporter) { e.Close() }),
 		Automatic: live.New(func(_ acme.Key, m *acme.Manager) { m.Close() }),
 		Tickets:   certs.NewTickets(), Authority: &certs.Authorities{}, Challenges: acme.NewChallenges(),
 		Packets: &certs.PacketSecrets{},
@@ -118,6 +121,8 @@ type Deps struct {
 	Control overlay.Control
 	// Stopping tells whether the process has been told to stop, for handlers.
 	Stopping func() bool
+	// Version is the process's, for whoever is told of it.
+	Version string
 	// Census tells what is running, for handlers; nil: nothing is.
 	Census census.Source
 }
@@ -307,7 +312,7 @@ func (nowhere) Close() error                                       { return nil 
 // isSetting reports whether a directive only sets something.
 func isSetting(word string) bool {
 	switch word {
-	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "acme", "proxy_protocol", "starttls":
+	case "maxconn", "timeout", "bind", "log", "capture", "mask_query", "tls", "trace", "acme", "proxy_protocol", "starttls":
 		return true
 	}
 	return false

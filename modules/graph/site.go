@@ -9,6 +9,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/certs"
 	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
+	"github.com/loadstar-lb/loadstar/modules/trace"
 )
 
 // Site is one HTTP site.
@@ -25,6 +26,7 @@ type Site struct {
 	tunnel    time.Duration
 	total     func() int64
 	tls       *certs.Policy // nil: in clear only
+	tracer    *trace.Tracer // nil: nothing is traced
 }
 
 // errTurn is what an exchange gets whose turn did not come in time.
@@ -47,6 +49,9 @@ func (s *Site) serve(x *flow.Exchange) {
 	if x.Fault != nil {
 		s.errors.Respond(x, x.Fault)
 		return
+	}
+	if s.tracer != nil {
+		s.tracer.Begin(x)
 	}
 	x.Capture(s.log.Captures)
 	s.forwarded.Identify(x)
@@ -85,6 +90,9 @@ func (s *Site) note(x *flow.Exchange) {
 		r.ActConn = s.total()
 	}
 	s.gate.count(r)
+	if r.Trace != nil {
+		s.tracer.End(r)
+	}
 	s.log.Log(r)
 }
 
@@ -117,6 +125,7 @@ func (b *builder) site(cfg *config.Site) {
 	s := &Site{
 		Name: cfg.Name, errors: &handler.ErrorPages{}, forwarded: &handler.Forwarded{},
 		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections, tls: policy,
+		tracer: b.tracer(cfg),
 	}
 	for _, n := range log.When {
 		when, err := matcher.Compile(n.When, b.matchers)

@@ -63,12 +63,18 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 				h.relay(x, t)
 				return true, nil
 			}
+			if tr := r.Trace; tr != nil {
+				tr.Failed(x, nil)
+			}
 			discard(x)
 			h.release(x, t)
 		} else {
 			if fault.Side != flow.SideClient {
 				h.Pool.Report(s, outcome(fault))
 				timed(h.Pool, s, x, false)
+			}
+			if tr := r.Trace; tr != nil {
+				tr.Failed(x, fault)
 			}
 			h.release(x, t)
 			if !t.again(x, fault) {
@@ -123,6 +129,9 @@ func (t *tries) took(s *upstream.Server, r *flow.Record) {
 		t.visit.Moved(r) // its queue was full
 	}
 	t.server, t.held = s, s
+	if tr := r.Trace; tr != nil {
+		tr.Begin(t.ask.Exchange, s.Name, s.Dial)
+	}
 	t.flight.Enter(s, t.ask.Exchange)
 	r.Server, r.ServerAddr, r.Tally = s.Name, s.Dial, s
 }

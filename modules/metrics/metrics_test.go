@@ -55,6 +55,7 @@ func busy(pools, servers int) *census.Census {
 	c.Sites = []census.Site{site}
 	c.Certificates = []census.Certificate{{Name: "a.example", Serial: "1f", Until: time.Unix(1800000000, 0)}}
 	c.Sinks = []census.Sink{{Name: "syslog udp://127.0.0.1:514", Delivered: 90, Dropped: 10}}
+	c.Traces = []census.Sink{{Name: "otlp http://127.0.0.1:4318/v1/traces", Delivered: 5}}
 	return c
 }
 

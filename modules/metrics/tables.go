@@ -144,6 +144,12 @@ func processFamilies() []family {
 				emit(float64(s.Held), s.Name)
 			}
 		}),
+		ofList(counter, "trace_spans_total", "Spans that a collector was to be told of, by what became of them.", []string{"collector", "result"}, func(v *view, emit func(float64, ...string)) {
+			for _, s := range v.Traces {
+				emit(float64(s.Delivered), s.Name, "delivered")
+				emit(float64(s.Dropped), s.Name, "dropped")
+			}
+		}),
 		ofList(gauge, "metrics_summed_up", "How many of a kind have no series of their own: they are summed up in the one called other.", []string{"kind"}, func(v *view, emit func(float64, ...string)) {
 			emit(summedUp(v.pools), "pool")
 			emit(summedUp(v.servers), "server")

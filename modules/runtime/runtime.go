@@ -100,7 +100,7 @@ func (r *Runtime) apply(cfg *config.Config, changes *overlay.Set) (number uint64
 	}
 	tx := live.Begin()
 	g, found := graph.Build(cfg, graph.Deps{
-		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections, Census: r,
+		Set: r.set, Shared: r.shared, Tx: tx, Log: r.log, Connections: r.host.Connections, Census: r, Version: r.Version,
 		Order: changes.Order, Control: r.overlay, Stopping: r.stopping.Load,
 	})
 	if found.HasErrors() {

@@ -86,6 +86,8 @@ var common = []placeholder{
 		func(b []byte, x *flow.Exchange, name string) []byte { return append(b, x.Req.Header.Get(name)...) }},
 	{spec.Placeholder{Name: "http.cookie.*", HTTP: true, Doc: "the request's cookie of that name"}, appendCookie},
 	{spec.Placeholder{Name: "http.query.*", HTTP: true, Doc: "the first parameter of that name in the query, decoded"}, appendParam},
+	{spec.Placeholder{Name: "trace.id", HTTP: true, Doc: "the trace that the request belongs to (W3C Trace Context), empty if it belongs to none"},
+		func(b []byte, x *flow.Exchange, _ string) []byte { return append(b, flow.TraceIDOf(&x.Req)...) }},
 	{spec.Placeholder{Name: "http.response.status", HTTP: true, Doc: "the answer's status, empty before there is one"},
 		func(b []byte, x *flow.Exchange, _ string) []byte {
 			if x.Resp.Status != 0 {

@@ -193,10 +193,13 @@ func (s *stream) awaitEnd() {
 func (s *stream) body() {
 	r := &s.x.Req
 	if len(r.Upgrade) > 0 || r.Method == "CONNECT" {
-		r.Body = (*body)(s)
+		return // what comes is the tunnel's
+	}
+	sum, frames, whole := s.survey()
+	if sum == 0 && !s.c.charge(multi.CostFrame*frames) { // nobody will read them
+		s.fault = multi.BadHead("frames that carry nothing")
 		return
 	}
-	sum, whole := s.survey()
 	switch {
 	case s.length >= 0 && (sum > s.length || whole && sum != s.length):
 		s.fault = multi.BadHead("body differs from its content-length")
@@ -212,22 +215,23 @@ func (s *stream) body() {
 	}
 }
 
-// survey sums the DATA frames that have begun to arrive; whole: there will be no
-// others.
-func (s *stream) survey() (sum int64, whole bool) {
+// survey sums the DATA frames that have begun to arrive, and counts frames; whole:
+// there will be no other ones of DATA.
+func (s *stream) survey() (sum, frames int64, whole bool) {
 	for p := s.in[s.r:s.w]; ; {
 		kind, size, n := wire.ParseFrame(p)
 		switch {
 		case n == 0:
-			return sum, s.eof && len(p) == 0
+			return sum, frames, s.eof && len(p) == 0
 		case kind == wire.FrameData:
 			sum += int64(min(size, 1<<60))
 		case kind == wire.FrameHeaders:
-			return sum, s.eof
+			return sum, frames, s.eof
 		}
 		if size > uint64(len(p)-n) || sum < 0 || sum > 1<<60 {
-			return sum, false
+			return sum, frames, false
 		}
+		frames++
 		p = p[n+int(size):]
 	}
 }

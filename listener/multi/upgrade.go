@@ -75,3 +75,6 @@ func (h *Head) Switched(x *flow.Exchange) *flow.Error {
 	}
 	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer to an upgrade", Err: err}
 }
+
+// Accept gives the Sec-WebSocket-Accept that a server has to answer with.
+func (h *Head) Accept() []byte { return h.accept[:] }

@@ -148,12 +148,18 @@ func TestTLSMistaken(t *testing.T) {
 		c.CloseWrite()
 		_, _ = io.Copy(io.Discard, c.R)
 	}
-	if _, err := shake(t, p[1], &tls.Config{ServerName: "localhost"}); err == nil {
-		t.Error("a port in clear speaks TLS")
+	if _, err := shake(t, p[1], &tls.Config{ServerName: "localhost"}); err == nil || !strings.Contains(err.Error(), "handshake failure") {
+		t.Errorf("a port in clear does not say in TLS that it speaks none: %v", err)
+	}
+	// It is not waited on for more.
+	c = e2e.Dial(t, p[1])
+	c.Send("\x16")
+	if b, err := c.R.ReadByte(); b != 0x15 || err != nil {
+		t.Errorf("a record is answered by %#x, %v", b, err)
 	}
 	if !rig.Until(e2e.Patience, func() bool {
 		out := in.Output()
-		return strings.Count(out, "plain HTTP on a TLS port") == 1 && strings.Count(out, "TLS handshake failed") == 3 && strings.Count(out, "<BADREQ>") == 1
+		return strings.Count(out, "plain HTTP on a TLS port") == 1 && strings.Count(out, "TLS handshake failed") == 3 && strings.Count(out, "<BADREQ>") == 2
 	}) {
 		t.Errorf("each is logged once:\n%s", in.Output())
 	}

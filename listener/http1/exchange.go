@@ -47,6 +47,9 @@ func (c *conn) parse() (whole bool, fault *flow.Error) {
 		if s.r == s.w || s.w-s.r == 1 && s.buf[s.r] == '\r' {
 			return false, nil
 		}
+		if c.mistaken() {
+			return false, errHello
+		}
 	}
 	head := s.buf[s.r:s.w]
 	end, next, err := wire.HeadEnd(head, s.scanned)
@@ -196,6 +199,9 @@ func (c *conn) refuse(fault *flow.Error) {
 	c.fc.Pin()
 	x.Begin(c.fc, c)
 	s.answer.begin()
+	if fault == errHello { // the answer behind it is for people who look
+		s.answer.out = append(s.answer.out, alert...)
+	}
 	c.stamp()
 	if !c.fc.Busy() {
 		return

@@ -4,6 +4,9 @@
 # make test-integration  probes against real servers, from Debian's packages
 # make bench    Loadstar, HAProxy, nginx and Caddy side by side
 # make soak     1,000 reloads under load
+# make install  PREFIX=/usr/local DESTDIR=
+# make deb      a Debian package in dist/
+# make container  an image, where something can build one
 
 GO       ?= go
 TEST     ?= ./...
@@ -15,11 +18,11 @@ LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons caddy clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons caddy install deb deb-check container clean
 
 # Without cgo: the programs run anywhere, and `user` can keep the right to low ports.
 build:
-	CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS) -X main.version=$(VERSION)' -o bin/ ./cmd/loadstar ./cmd/lbfmt ./cmd/lbbench
 
 run: build
 	bin/loadstar run --config $(EXAMPLE)
@@ -148,6 +151,49 @@ caddy: .bench/caddy
 	cd cmd/lbbench/caddy && $(GO) build -o ../../../.bench/caddy . || echo "SKIP: caddy could not be built"
 	@touch -c .bench/caddy # go build leaves a file alone that would not change
 
+# Programs, manuals, completions, units and examples, where PREFIX says; packages set
+# DESTDIR, too. Nothing is started, and no configuration is written.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR  ?= $(PREFIX)/share/man
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(UNITDIR) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/doc/loadstar/examples
+	install bin/loadstar bin/lbfmt $(DESTDIR)$(PREFIX)/bin
+	bin/loadstar man $(DESTDIR)$(MANDIR)/man1 && mv $(DESTDIR)$(MANDIR)/man1/lbfile.5 $(DESTDIR)$(MANDIR)/man5
+	bin/lbfmt man $(DESTDIR)$(MANDIR)/man1
+	for p in loadstar lbfmt; do \
+		bin/$$p completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
+		bin/$$p completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_$$p && \
+		bin/$$p completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish || exit 1; done
+	bin/loadstar systemd --program $(PREFIX)/bin/loadstar >$(DESTDIR)$(UNITDIR)/loadstar.service
+	bin/loadstar systemd --socket >$(DESTDIR)$(UNITDIR)/loadstar.socket
+	install -m 644 caddyfile-examples/* $(DESTDIR)$(PREFIX)/share/doc/loadstar/examples
+
+# A Debian package in dist/, by nfpm, which needs no Debian. A version has to begin with
+# a digit: that of a commit without a tag is 0~COMMIT, which is below every release.
+DEBVERSION = $(shell echo '$(VERSION)' | sed -n 's/^v\{0,1\}\([0-9]\{1,\}[.][0-9].*\)/\1/p' | sed 's/-/+/g' | grep . || echo '0~$(VERSION)' | sed 's/-/+/g')
+DEBARCH    = $(shell $(GO) env GOARCH)
+deb:
+	rm -rf dist
+	$(MAKE) --no-print-directory install LDFLAGS='-s -w' PREFIX=/usr UNITDIR=/lib/systemd/system DESTDIR=dist/root
+	gzip -9nf dist/root/usr/share/man/man*/*
+	VERSION='$(DEBVERSION)' ARCH=$(DEBARCH) $(GO) tool -modfile=.ci/nfpm.mod nfpm package --config cmd/loadstar/package/nfpm.yaml --packager deb --target dist/
+
+# What is in the package, unpacked and run; it installs nothing here.
+deb-check: deb
+	$(GO) test -count=1 -tags package -run TestPackage ./cmd/loadstar
+
+# An image with nothing in it but the programs, by whatever builds images here.
+container:
+	@for b in podman buildah docker; do \
+		if command -v $$b >/dev/null && { test $$b != docker || docker info >/dev/null 2>&1; }; then \
+			exec $$b build --build-arg VERSION='$(VERSION)' -f cmd/loadstar/package/Containerfile -t loadstar .; fi; done; \
+	echo "SKIP: neither podman, buildah nor a running docker is here"
+
 clean:
-	rm -rf bin .bench
+	rm -rf bin .bench dist
 	$(GO) clean -testcache

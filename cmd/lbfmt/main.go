@@ -51,7 +51,7 @@ func command(j *job) *cobra.Command {
 		Args:              cobra.ArbitraryArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(_ *cobra.Command, files []string) error {
 			if len(files) > 0 {
 				j.files(files)
@@ -64,7 +64,7 @@ func command(j *job) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(lintCommand(j), lspCommand(j), grammarCommand(), docsCommand())
+	cmd.AddCommand(lintCommand(j), lspCommand(j), grammarCommand(), docsCommand(), manCommand())
 	cmd.Flags().BoolVarP(&j.list, "list", "l", false, "list the files that would change; exit 1 if there are any")
 	cmd.Flags().BoolVarP(&j.diff, "diff", "d", false, "show what would change; exit 1 if anything would")
 	cmd.Flags().BoolVarP(&j.write, "write", "w", false, "write the result to the file instead of standard output")

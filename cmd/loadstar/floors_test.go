@@ -108,6 +108,7 @@ var confined = map[string][]string{
 	"go.opentelemetry.io":                 {"modules/trace"},
 	"github.com/pires/go-proxyproto":      {"listener/wire/proxyproto"},
 	"github.com/spf13/cobra":              {"cmd/"},
+	"github.com/spf13/pflag":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
 	"golang.org/x/net":                    {"listener/http2", "listener/wire/http3", "modules/health", "modules/transport", "cmd/lbbench"},
 	"golang.org/x/crypto":                 {"modules/auth", "modules/certs"},

@@ -5,9 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,7 +148,8 @@ tls://mail.example.test:%d {
 	}
 }
 
-// A bare name is served at port 443, and port 80 sends there.
+// A bare name is served at port 443, and port 80 sends there; a process that gives up
+// root's rights keeps what is issued as its own.
 func TestAutomaticPorts(t *testing.T) {
 	const ip = "127.83.84.85" // of this machine, and nobody else's
 	for _, port := range []string{"80", "443"} {
@@ -154,7 +159,19 @@ func TestAutomaticPorts(t *testing.T) {
 		}
 		_ = l.Close()
 	}
-	options, _ := secureOptions(t)
+	options, state := secureOptions(t)
+	if os.Geteuid() == 0 {
+		open, err := os.MkdirTemp("", "lb") // the test's own are for nobody else
+		if err == nil {
+			err = os.Chmod(open, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(open) })
+		options = strings.Replace(strings.Replace(options, "{\n", "{\n\tuser 65534\n", 1), state, open+"/new/state", 1)
+		state = open + "/new/state"
+	}
 	dns := acmetest.StartDNS(t)
 	dns.Host = net.ParseIP(ip)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: 80, TLSPort: 443, DNS: dns})
@@ -194,4 +211,26 @@ example.test {
 	}) {
 		t.Errorf("%v\n%s", last, in.Output())
 	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := filepath.WalkDir(filepath.Join(state, "acme"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && owner(info) != 65534 {
+			t.Errorf("%s is user %d's", name, owner(info))
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func owner(i fs.FileInfo) uint32 {
+	if s, ok := i.Sys().(*syscall.Stat_t); ok {
+		return s.Uid
+	}
+	return 0
 }

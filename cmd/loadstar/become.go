@@ -62,6 +62,9 @@ func (p *process) become(who *privileges) error {
 		return errors.New("only root can become " + who.String())
 	}
 	p.admin.give(who.uid, who.gid)
+	if err := p.runtime.Give(who.uid, who.gid); err != nil {
+		p.log.Warn("the certificates that are kept stay root's", "err", err)
+	}
 	kept, err := who.drop()
 	if err != nil {
 		return err

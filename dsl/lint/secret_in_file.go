@@ -21,7 +21,11 @@ var secretInFile = &Rule{Name: "secret-in-file", Severity: diag.Warning, check: 
 			p.secret(n.Option("hide"), 0, "secret")
 		}
 	})
+	if p.Input.Config != nil {
+		p.accounts(p.Input.Config.Process)
+	}
 	p.eachSite(func(s *config.Site) {
+		p.accounts(s.Body)
 		walk(s.Body, nil, func(n *config.Node, _ []*config.Expr) {
 			if n.Word == "header" && n.Variant == "request" {
 				p.credentials(n)
@@ -29,6 +33,17 @@ var secretInFile = &Rule{Name: "secret-in-file", Severity: diag.Warning, check: 
 		})
 	})
 }}
+
+// accounts looks at the keys of the authorities' accounts.
+func (p *Pass) accounts(body []config.Node) {
+	for _, n := range config.Find(body, "acme") {
+		for _, ca := range config.Find(n.Options, "ca") {
+			if o := ca.Option("eab"); o != nil {
+				p.secret(o, 1, "key")
+			}
+		}
+	}
+}
 
 // credentials looks at a header field that carries credentials by its nature.
 func (p *Pass) credentials(n *config.Node) {

@@ -87,6 +87,20 @@ func isToken(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
+// isName tells what may be looked up by name: nothing that leads elsewhere in a
+// storage.
+func isName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		case c == '.' && i > 0 && s[i-1] != '.':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 253
+}
+
 func (c *Challenges) http(token string) (challenge, bool) {
 	c.mu.RLock()
 	ch, ok := c.tokens[token]
@@ -105,6 +119,9 @@ func (c *Challenges) Certificate(h *tls.ClientHelloInfo) (*tls.Certificate, erro
 	c.mu.RUnlock()
 	if cert != nil {
 		return cert, nil
+	}
+	if !isName(name) {
+		return nil, fmt.Errorf("%q is no name", h.ServerName)
 	}
 	if ch, ok := c.stored(acme.ChallengeTypeTLSALPN01, name); ok {
 		return acmez.TLSALPN01ChallengeCert(acme.Challenge{

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 // Files is a Storage of files in a directory, which may be on a file system that
@@ -46,6 +48,9 @@ func (s *Files) Load(_ context.Context, key string) ([]byte, error) {
 func (s *Files) Store(_ context.Context, key string, value []byte) error {
 	name, err := s.name(key)
 	if err != nil {
+		return err
+	}
+	if err := certs.MakeState(s.Dir); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
@@ -120,6 +125,24 @@ func (s *Files) Stat(_ context.Context, key string) (Info, error) {
 		return Info{}, err
 	}
 	return Info{Modified: i.ModTime(), Size: i.Size(), Dir: i.IsDir()}, nil
+}
+
+// Give makes the directory another user's, and all that is in it.
+func (s *Files) Give(uid, gid int) error {
+	if err := certs.MakeState(s.Dir); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.Dir) // links that lead out of it are not followed
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(name, uid, gid)
+	})
 }
 
 // writable tells why nothing could be stored, without storing anything.

@@ -70,6 +70,9 @@ func TestFiles(t *testing.T) {
 	if _, err := s.Load(ctx, "e"); err != nil {
 		t.Errorf("all there is was deleted: %v", err)
 	}
+	if err := s.Give(os.Getuid(), os.Getgid()); err != nil {
+		t.Error(err)
+	}
 	file := filepath.Join(s.Dir, "e")
 	if err := NewFiles(file).writable(); err == nil {
 		t.Error("a file can be written to as a directory")

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 // lock is a file that is there while the lock is held. Its holder writes a number
@@ -29,7 +31,7 @@ type lock struct {
 // Lock implements Storage.
 func (s *Files) Lock(ctx context.Context, name string) (func() error, error) {
 	dir := filepath.Join(s.Dir, "locks")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := certs.MakeState(dir); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, lockName(name))

@@ -58,6 +58,9 @@ type Manager struct {
 
 	mu    sync.Mutex
 	names map[string]*subject
+	// adopted are the certificates of other authorities, by name.
+	adopted map[string]string
+	tidying sync.Once
 }
 
 // subject is a name that certificates are kept for.
@@ -73,7 +76,7 @@ type subject struct {
 func Open(s Settings, d Deps) (*Manager, error) {
 	m := &Manager{
 		settings: s, store: d.Storage, challenges: d.Challenges, log: d.Log.With("module", "acme"), retry: d.retry,
-		slots: make(chan struct{}, ordersAtATime), names: map[string]*subject{},
+		slots: make(chan struct{}, ordersAtATime), names: map[string]*subject{}, adopted: map[string]string{},
 	}
 	if m.store == nil {
 		m.store = NewFiles(s.Storage)
@@ -139,9 +142,14 @@ func (m *Manager) load(names []string) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			if _, err := m.config.CacheManagedCertificate(ctx, name); err != nil && !missing(err) {
+			_, err := m.config.CacheManagedCertificate(ctx, name)
+			if err == nil {
+				return
+			}
+			if !missing(err) {
 				m.log.Warn("a stored certificate cannot be used", "name", name, "error", err)
 			}
+			m.adopt(ctx, name)
 		})
 	}
 	all.Wait()
@@ -149,6 +157,7 @@ func (m *Manager) load(names []string) {
 
 // manage keeps certificates for names until as many calls of release.
 func (m *Manager) manage(names []string) {
+	m.tidying.Do(func() { m.working.Go(m.tidy) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fresh := false
@@ -184,6 +193,7 @@ func (m *Manager) release(names []string) {
 			s.cancel()
 			delete(m.names, name)
 			m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+			m.disown(name)
 		}
 	}
 }
@@ -193,6 +203,11 @@ func (m *Manager) release(names []string) {
 func (m *Manager) keep(ctx context.Context, name string, s *subject) {
 	for attempt := 1; ; attempt++ {
 		err := m.config.ManageSync(ctx, []string{name})
+		if err == nil {
+			m.mu.Lock()
+			m.disown(name)
+			m.mu.Unlock()
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -264,6 +279,14 @@ func (m *Manager) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// Give makes what is stored another user's, whom the process is about to become.
+func (m *Manager) Give(uid, gid int) error {
+	if f, ok := m.store.(*Files); ok {
+		return f.Give(uid, gid)
+	}
+	return nil
 }
 
 // Close ends all that goes on. Orders that run are given up; a node that shares the

@@ -35,6 +35,7 @@ type world struct {
 	challenges          *Challenges
 	httpPort, alpnPort  int
 	httpAsked, tlsAsked int
+	hold                chan struct{} // nil, or closed when answers may go out
 	mu                  sync.Mutex
 }
 
@@ -58,6 +59,9 @@ func newWorld(t *testing.T) *world {
 		w.mu.Lock()
 		w.httpAsked++
 		w.mu.Unlock()
+		if w.hold != nil {
+			<-w.hold
+		}
 		ch, ok := w.challenges.http(strings.TrimPrefix(r.URL.Path, challengePath))
 		if host, _, _ := net.SplitHostPort(r.Host); !ok || host != ch.Identifier && r.Host != ch.Identifier {
 			http.NotFound(rw, r)

@@ -45,6 +45,9 @@ type adapter struct {
 
 func adapt(s Storage) *adapter { return &adapter{Storage: s, held: map[string]func() error{}} }
 
+// String says for log lines what it is, and no more.
+func (a *adapter) String() string { return "storage" }
+
 // Exists implements certmagic.Storage.
 func (a *adapter) Exists(ctx context.Context, key string) bool {
 	_, err := a.Storage.Stat(ctx, key)

@@ -57,6 +57,18 @@ func StateDir() string {
 	return filepath.Join(home, ".local", "share", "loadstar")
 }
 
+// MakeState makes a directory of the state directory, for its owner only. Those that
+// lead there may be passed by others: what is in them can be several users'.
+func MakeState(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // OpenAuthority reads the root in a state directory; without one it makes one, and
 // writes it down unless dry.
 func OpenAuthority(dir string, dry bool) (*Authority, error) {
@@ -74,7 +86,7 @@ func OpenAuthority(dir string, dry bool) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := MakeState(dir); err != nil {
 		return nil, stateFailure(dir, err)
 	}
 	// Who links the key first has made the root, if two processes start at once.

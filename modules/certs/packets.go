@@ -45,7 +45,7 @@ func readSecret(dir string) (secret [64]byte, err error) {
 	} else if !os.IsNotExist(err) {
 		return secret, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { // the key is for its owner only, what stands beside it may be others'
 		return secret, err
 	}
 	f, err := os.CreateTemp(dir, "quic.key.")

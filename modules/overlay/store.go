@@ -143,7 +143,7 @@ func writeFile(file string, s stored) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), FileName+".*")

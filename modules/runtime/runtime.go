@@ -7,6 +7,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/http3"
 	"github.com/loadstar-lb/loadstar/logging"
 	"github.com/loadstar-lb/loadstar/modules"
+	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/graph"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/overlay"
@@ -266,6 +268,14 @@ func (r *Runtime) EachConn(visit func(listener.ConnInfo)) { r.sockets.EachConn(v
 
 // CloseConn closes a client connection at once; false: there is none of that ID.
 func (r *Runtime) CloseConn(id uint64) bool { return r.sockets.CloseConn(id) }
+
+// Give makes the certificates that the process keeps another user's, whom it is about
+// to become.
+func (r *Runtime) Give(uid, gid int) error {
+	var all []error
+	r.shared.Automatic.Each(func(_ acme.Key, m *acme.Manager) { all = append(all, m.Give(uid, gid)) })
+	return errors.Join(all...)
+}
 
 // Reopen has log files opened anew, as after a rotation.
 func (r *Runtime) Reopen() {

@@ -39,12 +39,18 @@ func serverProcess(t *testing.T, port int) *rig.Process {
 // TestServerKilledUnderLoad kills one of two servers under load. With the
 // default configuration no client of a safe request sees anything of it.
 func TestServerKilledUnderLoad(t *testing.T) {
+	for _, version := range []string{"h1", "h2c"} {
+		t.Run(version, func(t *testing.T) { killedUnderLoad(t, version) })
+	}
+}
+
+func killedUnderLoad(t *testing.T, version string) {
 	const clients, before, after = 24, 2000, 4000
 	ports := e2e.Ports(t, 3)
 	victim := serverProcess(t, ports[1])
 	serverProcess(t, ports[2])
-	e2e.Run(t, fmt.Sprintf("http://:%d {\n\tlog off\n\tproxy farm\n}\npool farm {\n\tserver one 127.0.0.1:%d\n\tserver two 127.0.0.1:%d\n}\n",
-		ports[0], ports[1], ports[2]), ports[0])
+	e2e.Run(t, fmt.Sprintf("http://:%d {\n\tlog off\n\tproxy farm\n}\npool farm {\n\tprotocol %s\n\tserver one 127.0.0.1:%d\n\tserver two 127.0.0.1:%d\n}\n",
+		ports[0], version, ports[1], ports[2]), ports[0])
 	var done, failed atomic.Int64
 	var kill sync.Once
 	var wg sync.WaitGroup

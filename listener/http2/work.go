@@ -53,8 +53,9 @@ func (s *stream) ready() {
 	}
 }
 
-// maxIdlers is how many goroutines a connection keeps for its next streams.
-const maxIdlers = 32
+// maxIdlers is how many goroutines a connection keeps for its next streams while it
+// is busy: all that it can use, since a new one pays for the growth of its stack.
+const maxIdlers = maxStreams
 
 // worker serves streams until the connection has none for a while.
 func (c *conn) worker(s *stream) {

@@ -18,7 +18,7 @@ LINT      = $(GO) tool -modfile=.ci/tools.mod golangci-lint
 SOURCES   = cmd dsl listener logging modules
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons caddy install deb deb-check container clean
+.PHONY: build run test test-short test-integration real-servers race bench bench-short soak soak-short fmt fmt-check vet lint lb-check docs fuzz fuzz-short hostile tools peers daemons ws caddy install deb deb-check container clean
 
 # Without cgo: the programs run anywhere, and `user` can keep the right to low ports.
 build:
@@ -34,7 +34,7 @@ test: fmt-check vet build lb-check race fuzz-short soak-short lint
 test-short: fmt-check vet build
 	$(GO) test -short -timeout 2m $(TEST)
 
-race: peers daemons
+race: peers daemons ws
 	$(GO) test -race -timeout 10m $(TEST)
 
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
@@ -143,6 +143,14 @@ daemons:
 		|| echo "SKIP: rsyslog and syslog-ng could not be had"; \
 		if test -n "$$ours"; then rm -f $$policy; fi; \
 	else echo "SKIP: rsyslog and syslog-ng are not installed, and only root may install them"; fi
+
+# The WebSocket library of Node.js, both ends of a test. npm is Debian's as well.
+ws: .bench/ws/node_modules/ws/package.json
+.bench/ws/node_modules/ws/package.json:
+	@mkdir -p .bench/ws
+	@if ! command -v npm >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends npm >/dev/null 2>&1; fi; \
+	npm install --silent --no-audit --no-fund --prefix .bench/ws ws@8.18.3 >/dev/null 2>&1 || echo "SKIP: the npm package ws could not be had"
 
 # Caddy is built from its module, pinned by cmd/lbbench/caddy/go.mod.
 caddy: .bench/caddy

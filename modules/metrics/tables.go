@@ -128,7 +128,7 @@ func processFamilies() []family {
 			emit(float64(v.Process.Loads.Failed), "failed")
 			emit(float64(v.Process.Loads.Good), "good")
 		}),
-		ofList(gauge, "certificate_expiry_timestamp_seconds", "When a certificate that is shown to clients expires.", []string{"name", "serial"}, func(v *view, emit func(float64, ...string)) {
+		ofList(gauge, "certificate_expiry_timestamp_seconds", "When a certificate that is shown to clients expires; 0: there is none yet.", []string{"name", "serial"}, func(v *view, emit func(float64, ...string)) {
 			for _, c := range v.Certificates {
 				emit(seconds(c.Until), c.Name, c.Serial)
 			}

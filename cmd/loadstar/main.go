@@ -36,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(systemdCommand(), manCommand(), runCommand(), checkCommand(), reloadCommand(), upgradeCommand(), ctlCommand(), explainCommand(), testCommand(), graphCommand(),
+	root.AddCommand(systemdCommand(), manCommand(), runCommand(), checkCommand(), reloadCommand(), upgradeCommand(), ctlCommand(), topCommand(), explainCommand(), testCommand(), graphCommand(),
 		hashPasswordCommand(), versionCommand())
 	err := root.Execute()
 	var code exitCode

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -231,6 +232,27 @@ func TestStatsLetGo(t *testing.T) {
 		return strings.Contains(page, "#2</b>") && !strings.Contains(page, "draining")
 	}) {
 		t.Error("the old configuration is still in use")
+	}
+}
+
+// TestStatsSlowOrder: an order whose form does not come costs its connection only.
+func TestStatsSlowOrder(t *testing.T) {
+	port := e2e.Ports(t, 1)[0]
+	e2e.Run(t, fmt.Sprintf("http://:%d {\n\tbind 127.0.0.1\n\tlog off\n\ttimeout stall 300ms drain 300ms\n\tstats /lb-stats auth admin %s admin\n\trespond ok\n}\n",
+		port, statsHash), port)
+	c := e2e.Dial(t, port)
+	defer c.Close()
+	login := base64.StdEncoding.EncodeToString([]byte("admin:" + statsPassword))
+	c.Send("POST /lb-stats HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nAuthorization: Basic " + login +
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\naction=dr")
+	if a := c.Answer("POST"); a.Status != http.StatusBadRequest || !strings.Contains(a.Body, "did not come whole") {
+		t.Errorf("%d %.300s %v", a.Status, a.Body, a.Err)
+	}
+	if !c.Closed() {
+		t.Error("the connection goes on in the middle of a form")
+	}
+	if !strings.Contains(fetchStats(t, port, "/lb-stats"), "<!doctype html>") {
+		t.Error("nobody else is served")
 	}
 }
 

@@ -152,8 +152,11 @@ func (h *statsPage) may(x *flow.Exchange) bool {
 	return h.admin && h.control != nil && len(x.Record.User) > 0 && (h.who == nil || h.who.Match(x))
 }
 
-// scope is the page that a token is for.
-func (h *statsPage) scope(x *flow.Exchange) string { return x.Record.Site + " " + h.path }
+// scope is the page that a token is for, under the name by which it was asked for:
+// another name for this machine is another site to a browser.
+func (h *statsPage) scope(x *flow.Exchange) string {
+	return strings.ToLower(string(x.Req.Authority)) + " " + x.Record.Site + " " + h.path
+}
 
 // show makes the page as it is shown to the client.
 func (h *statsPage) show(x *flow.Exchange) *stats.Page {

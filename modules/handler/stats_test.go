@@ -200,6 +200,7 @@ func TestStatsOrders(t *testing.T) {
 		{"shut", nil, form("action", "shut"), 303, "shut web/one by alice"},
 		{"by Referer only", []string{"Origin", "", "Referer", same + "/lb-stats?q=x"}, form(), 303, "drain web/one by alice"},
 		{"another name's case", []string{"Origin", "http://shop.EXAMPLE.com:8080"}, form(), 303, "drain web/one by alice"},
+		{"a foreign Host", []string{"Host", "evil.example", "Origin", "http://evil.example"}, form(), 403, ""},
 		{"no token", nil, form("token", ""), 403, ""},
 		{"another user's token", nil, form("token", bobs), 403, ""},
 		{"another user", []string{"Authorization", login("bob", "secret")}, form(), 403, ""},
@@ -227,6 +228,9 @@ func TestStatsOrders(t *testing.T) {
 				fields[c.fields[i]] = c.fields[i+1]
 			}
 			x, r := visit(t, "/lb-stats?sort=rate")
+			if host := fields["Host"]; host != "" {
+				x.Req.Authority = []byte(host)
+			}
 			for name, v := range fields {
 				if v != "" {
 					x.Req.Header.Add(name, v)
@@ -260,7 +264,7 @@ func TestStatsWithoutAdmin(t *testing.T) {
 	x, _ := visit(t, "/lb-stats", "Authorization", login("alice", "secret"), "Origin", "http://shop.example.com:8080",
 		"Content-Type", "application/x-www-form-urlencoded")
 	x.Req.Method, x.Record.Site = "POST", "http://:80"
-	token := tokens.Make("alice", "http://:80 /lb-stats", time.Now())
+	token := tokens.Make("alice", "shop.example.com:8080 http://:80 /lb-stats", time.Now())
 	x.Req.ContentLength, x.Req.Body = -1, &pieces{left: [][]byte{[]byte("action=drain&pool=web&s=one&token=" + token)}, err: io.EOF}
 	if _, err := h.Handle(x); err != nil || x.Resp.Status != 403 || o.take() != "" {
 		t.Errorf("%d, %v", x.Resp.Status, err)

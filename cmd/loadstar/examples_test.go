@@ -169,6 +169,10 @@ func TestExampleQuickstart(t *testing.T) {
 	one, two := "hello from server one\n", "hello from server two\n"
 	expectShares(t, x.answeredBy(10, "8080", "localhost", "/"), map[string]int{one: 5, two: 5})
 
+	if a := x.get("8080", "localhost", "/lb-stats"); a.Status != http.StatusOK || !strings.Contains(a.Body, "Servers of app") {
+		t.Errorf("the statistics: %d %.200s", a.Status, a.Body)
+	}
+
 	// What its first lines promise: edit, SIGHUP, see it.
 	x.Write(e2e.Options(x.Dir) + strings.Replace(x.text, "server two\\n", "somebody else\\n", 1))
 	x.Reload()

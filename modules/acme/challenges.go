@@ -33,6 +33,7 @@ type Challenges struct {
 	tokens map[string]challenge        // by token
 	certs  map[string]*tls.Certificate // by name
 	stores map[Storage]int             // with how many have registered them
+	files  map[string]*Files           // by directory: one for the life of the process, see Files.Give
 }
 
 // challenge is what a node must know to answer for another.
@@ -44,7 +45,7 @@ type challenge struct {
 
 // NewChallenges gives an empty set.
 func NewChallenges() *Challenges {
-	return &Challenges{tokens: map[string]challenge{}, certs: map[string]*tls.Certificate{}, stores: map[Storage]int{}}
+	return &Challenges{tokens: map[string]challenge{}, certs: map[string]*tls.Certificate{}, stores: map[Storage]int{}, files: map[string]*Files{}}
 }
 
 // Active reports whether anything could be asked at all.
@@ -152,6 +153,16 @@ func (c *Challenges) stored(kind, name string) (ch challenge, found bool) {
 }
 
 func challengeKey(kind, name string) string { return path.Join("challenges", kind, name+".json") }
+
+// filesIn gives the files of a directory, the same over configurations.
+func (c *Challenges) filesIn(dir string) *Files {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files[dir] == nil {
+		c.files[dir] = NewFiles(dir)
+	}
+	return c.files[dir]
+}
 
 // attach has the challenges in a storage answered, too, until detach is called.
 func (c *Challenges) attach(s Storage) (detach func()) {

@@ -16,6 +16,7 @@ import (
 // On demand a name that is permitted gets its certificate within its first
 // handshake, and one that is not gets none, without an order.
 func TestOnDemand(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var asked sync.Map
 	var closed atomic.Bool
@@ -91,6 +92,7 @@ func TestOnDemand(t *testing.T) {
 
 // Clients that name ever new hosts cost a bounded amount.
 func TestDemandIsBounded(t *testing.T) {
+	t.Parallel()
 	a := newAsker("http://127.0.0.1:1/")
 	var running sync.WaitGroup
 	hold := make(chan struct{})

@@ -17,6 +17,7 @@ import (
 // A wildcard is had by DNS-01: a program makes the record, the zone is looked at
 // until it is there, and it is taken away again.
 func TestWildcardByProgram(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := t.TempDir()
 	dns := acmetest.StartDNS(t)
@@ -46,6 +47,7 @@ func TestWildcardByProgram(t *testing.T) {
 
 // A webhook does the same; without a wait nobody looks.
 func TestWildcardByWebhook(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dns := acmetest.StartDNS(t)
 	hook := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -74,6 +76,7 @@ func TestWildcardByWebhook(t *testing.T) {
 
 // What a hook says of its failure is in the error.
 func TestHookFailures(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	hook := filepath.Join(dir, "hook")
 	if err := os.WriteFile(hook, []byte("#!/bin/sh\necho no such zone >&2\nexit 3\n"), 0o700); err != nil {

@@ -2,61 +2,103 @@ package acme
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 // Files is a Storage of files in a directory, which may be on a file system that
-// several nodes share. Only its owner can read it: private keys are in it.
+// several nodes share. Only its owner can read it: private keys are in it. Nothing
+// leads out of it, not a key, and not a link.
 type Files struct {
 	Dir string
 	// beat is how often a lock shows that its holder lives, stale how long one may
 	// stand still before it is taken over, look how often those who wait look.
 	beat, stale, look time.Duration
+
+	mu     sync.Mutex
+	root   *os.Root // nil until it is used
+	pinned bool     // root is right, whatever the path leads to
 }
 
-// NewFiles gives the Storage of a directory, which is made when it is needed.
+// NewFiles gives the Storage of a directory, which is made when something is stored.
 func NewFiles(dir string) *Files {
 	return &Files{Dir: dir, beat: 5 * time.Second, stale: 20 * time.Second, look: 250 * time.Millisecond}
 }
 
-// name gives the file of a key, which must stay in the directory.
-func (s *Files) name(key string) (string, error) {
-	if key != "" && !fs.ValidPath(key) {
+// open gives the directory. One that was replaced is opened anew.
+func (s *Files) open(make bool) (*os.Root, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.root != nil && (s.pinned || s.same()) {
+		return s.root, nil
+	}
+	if make {
+		if err := certs.MakeState(s.Dir); err != nil {
+			return nil, err
+		}
+	}
+	root, err := os.OpenRoot(s.Dir)
+	if err == nil {
+		s.root = root // the one before is closed when nobody uses it any more
+	}
+	return root, err
+}
+
+func (s *Files) same() bool {
+	there, err := os.Stat(s.Dir)
+	if err != nil {
+		return false
+	}
+	held, err := s.root.Stat(".")
+	return err == nil && os.SameFile(there, held)
+}
+
+// name gives the file of a key.
+func name(key string) (string, error) {
+	if !fs.ValidPath(key) {
 		return "", fmt.Errorf("%q is no key of a storage", key)
 	}
-	return filepath.Join(s.Dir, filepath.FromSlash(key)), nil
+	return filepath.FromSlash(key), nil
+}
+
+// at gives the directory and the file of a key in it.
+func (s *Files) at(key string, make bool) (*os.Root, string, error) {
+	file, err := name(key)
+	if err != nil {
+		return nil, "", err
+	}
+	root, err := s.open(make)
+	return root, file, err
 }
 
 // Load implements Storage.
 func (s *Files) Load(_ context.Context, key string) ([]byte, error) {
-	name, err := s.name(key)
+	root, file, err := s.at(key, false)
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(name)
+	return root.ReadFile(file)
 }
 
 // Store implements Storage: a reader sees the former value or this one.
 func (s *Files) Store(_ context.Context, key string, value []byte) error {
-	name, err := s.name(key)
+	root, file, err := s.at(key, true)
 	if err != nil {
 		return err
 	}
-	if err := certs.MakeState(s.Dir); err != nil {
+	if err := root.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*") // mode 0600
+	fresh := filepath.Join(filepath.Dir(file), unfinished+rand.Text())
+	f, err := root.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -68,44 +110,49 @@ func (s *Files) Store(_ context.Context, key string, value []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), name)
+		err = root.Rename(fresh, file)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
+		_ = root.Remove(fresh)
 	}
 	return err
 }
 
+// unfinished begins the names of files that are being written.
+const unfinished = ".new-"
+
 // Delete implements Storage.
 func (s *Files) Delete(_ context.Context, key string) error {
-	name, err := s.name(key)
-	if err != nil || key == "" || key == "." { // never all there is
+	root, file, err := s.at(key, false)
+	switch {
+	case missing(err) || err == nil && file == ".": // never all there is
+		return nil
+	case err != nil:
 		return err
 	}
-	return os.RemoveAll(name)
+	return root.RemoveAll(file)
 }
 
 // List implements Storage.
 func (s *Files) List(ctx context.Context, prefix string, recursive bool) ([]string, error) {
-	root, err := s.name(prefix)
+	if prefix == "" {
+		prefix = "."
+	}
+	root, _, err := s.at(prefix, false)
 	if err != nil {
 		return nil, err
 	}
 	var keys []string
-	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), prefix, func(key string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case name == root || strings.HasPrefix(d.Name(), ".new-"):
+		case key == prefix || strings.HasPrefix(d.Name(), unfinished):
 			return nil
 		}
-		rel, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-		keys = append(keys, path.Join(prefix, filepath.ToSlash(rel)))
+		keys = append(keys, key)
 		if d.IsDir() && !recursive {
 			return fs.SkipDir
 		}
@@ -116,37 +163,43 @@ func (s *Files) List(ctx context.Context, prefix string, recursive bool) ([]stri
 
 // Stat implements Storage.
 func (s *Files) Stat(_ context.Context, key string) (Info, error) {
-	name, err := s.name(key)
+	root, file, err := s.at(key, false)
 	if err != nil {
 		return Info{}, err
 	}
-	i, err := os.Stat(name)
+	i, err := root.Stat(file)
 	if err != nil {
 		return Info{}, err
 	}
 	return Info{Modified: i.ModTime(), Size: i.Size(), Dir: i.IsDir()}, nil
 }
 
-// Give makes the directory another user's, and all that is in it.
+// Give makes the directory another user's, and all that is in it. From then on it is
+// this directory, even if its path leads elsewhere, as after chroot.
 func (s *Files) Give(uid, gid int) error {
-	if err := certs.MakeState(s.Dir); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(s.Dir) // links that lead out of it are not followed
+	root, err := s.open(true)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+	s.mu.Lock()
+	s.pinned = true
+	s.mu.Unlock()
+	return fs.WalkDir(root.FS(), ".", func(file string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return root.Lchown(name, uid, gid)
+		return root.Lchown(file, uid, gid)
 	})
 }
 
 // writable tells why nothing could be stored, without storing anything.
 func (s *Files) writable() error {
+	s.mu.Lock()
+	pinned := s.pinned
+	s.mu.Unlock()
+	if pinned { // it was ours to give
+		return nil
+	}
 	dir := s.Dir
 	for {
 		i, err := os.Stat(dir)

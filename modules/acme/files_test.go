@@ -21,6 +21,7 @@ func swift(dir string) *Files {
 }
 
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := NewFiles(filepath.Join(t.TempDir(), "deep", "down"))
 	if err := s.writable(); err != nil {
@@ -59,19 +60,26 @@ func TestFiles(t *testing.T) {
 	if _, err := s.Stat(ctx, "a/c/d"); !missing(err) {
 		t.Errorf("deleted: %v", err)
 	}
-	for _, k := range []string{"../out", "a/../../out", "/etc/out", "a//b"} {
+	for _, k := range []string{"", "../out", "a/../../out", "/etc/out", "a//b"} {
 		if err := s.Store(ctx, k, nil); err == nil {
 			t.Errorf("%s was stored", k)
 		}
 	}
-	if err := s.Delete(ctx, ""); err != nil {
+	if err := s.Delete(ctx, "."); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Load(ctx, "e"); err != nil {
 		t.Errorf("all there is was deleted: %v", err)
 	}
-	if err := s.Give(os.Getuid(), os.Getgid()); err != nil {
-		t.Error(err)
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(s.Dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Load(ctx, "link"); err == nil {
+		t.Errorf("a link led out: %q", b)
 	}
 	file := filepath.Join(s.Dir, "e")
 	if err := NewFiles(file).writable(); err == nil {
@@ -81,6 +89,7 @@ func TestFiles(t *testing.T) {
 
 // Who holds a lock is alone, on one storage and on two of one directory.
 func TestLockExcludes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	nodes := []*Files{swift(dir), swift(dir)}
 	var inside, most, turns atomic.Int64
@@ -112,6 +121,7 @@ func TestLockExcludes(t *testing.T) {
 
 // A lock outlives its holder for a while only; a living holder keeps it.
 func TestLockOfTheDead(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := swift(dir)
 	s.stale = 300 * time.Millisecond
@@ -155,14 +165,15 @@ func TestLockOfTheDead(t *testing.T) {
 
 // Who takes over a lock that was renewed meanwhile puts it back.
 func TestTakeOverPutsBack(t *testing.T) {
+	t.Parallel()
 	s := swift(t.TempDir())
 	unlock, err := s.Lock(t.Context(), "x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(s.Dir, "locks", "x.lock")
-	takeOver(path, "SOMEBODY ELSE 7\n")
-	if text, err := holder(path); err != nil || !strings.Contains(text, " ") {
+	takeOver(s.root, "locks/x.lock", "SOMEBODY ELSE 7\n")
+	if text, err := holder(s.root, "locks/x.lock"); err != nil || !strings.Contains(text, " ") {
 		t.Errorf("the lock is gone: %v", err)
 	}
 	if err := unlock(); err != nil {
@@ -190,6 +201,42 @@ func TestTakeOverPutsBack(t *testing.T) {
 		t.Errorf("the new holder's lock is gone: %v", err)
 	}
 	if err := second(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A directory that was taken away is made anew; one that was given is held fast, even
+// if another takes its name.
+func TestFilesMoved(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := filepath.Join(t.TempDir(), "acme")
+	s := NewFiles(dir)
+	put := func(key string) {
+		t.Helper()
+		if err := s.Store(ctx, key, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(ctx, "a"); !missing(err) {
+		t.Errorf("taken away: %v", err)
+	}
+	put("b")
+	if err := s.Give(os.Getuid(), os.Getgid()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir, dir+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	put("c")
+	if _, err := os.Stat(filepath.Join(dir+"-moved", "c")); err != nil {
+		t.Errorf("not where it was: %v", err)
+	}
+	if err := s.writable(); err != nil {
 		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 // The first certificate is had by HTTP-01, from an authority that refuses a third of
 // all nonces, and is in storage for nobody but its owner.
 func TestFirstCertificate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, BadNonces: 30})
 	cfg := settings(t, ca)
@@ -73,6 +74,7 @@ func TestFirstCertificate(t *testing.T) {
 
 // Where port 80 is closed the authority is answered by TLS.
 func TestByTLSOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{TLSPort: w.alpnPort, HTTPPort: 1})
 	s := serve(t, open(t, settings(t, ca), w), "example.com")
@@ -84,6 +86,7 @@ func TestByTLSOnly(t *testing.T) {
 
 // A key type that is asked for is the certificate's.
 func TestKeyType(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort})
 	cfg := settings(t, ca)
@@ -99,6 +102,7 @@ func TestKeyType(t *testing.T) {
 // An authority that binds accounts to its own gets the proof, and nobody without one
 // gets an account.
 func TestExternalAccount(t *testing.T) {
+	t.Parallel()
 	const mac = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort, EAB: map[string]string{"kid-1": mac}})
@@ -117,6 +121,7 @@ func TestExternalAccount(t *testing.T) {
 // What one authority refuses, the next is asked for; what all refuse is said, and
 // tried again.
 func TestSeveralAuthorities(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	strict := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort, Blocked: []string{"example.com", "example.net"}})
 	other := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort, Blocked: []string{"example.net"}})

@@ -13,6 +13,7 @@ import (
 // Another authority in the configuration does not take away the certificate of the
 // one before, until it has issued its own.
 func TestAuthorityChanged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	o := acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort}
 	before, after := acmetest.Start(t, o), acmetest.Start(t, o)
@@ -37,6 +38,7 @@ func TestAuthorityChanged(t *testing.T) {
 
 // A reload while an order runs lets it run on: there is one.
 func TestOrderOutlivesReload(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	held := make(chan struct{})
 	w.hold = held
@@ -59,6 +61,7 @@ func TestOrderOutlivesReload(t *testing.T) {
 
 // What was left behind by a process that was killed goes, what is open stays.
 func TestTidy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := Settings{Storage: t.TempDir(), CAs: []CA{{URL: "https://127.0.0.1:1/"}}}
 	m := open(t, cfg, w)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 // lock is a file that is there while the lock is held. Its holder writes a number
@@ -22,7 +20,8 @@ import (
 // that reaches nobody.
 type lock struct {
 	file  *os.File
-	path  string
+	root  *os.Root
+	path  string // in it
 	token string
 	stop  chan struct{}
 	done  chan struct{}
@@ -30,21 +29,24 @@ type lock struct {
 
 // Lock implements Storage.
 func (s *Files) Lock(ctx context.Context, name string) (func() error, error) {
-	dir := filepath.Join(s.Dir, "locks")
-	if err := certs.MakeState(dir); err != nil {
+	root, err := s.open(true)
+	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, lockName(name))
+	if err := root.MkdirAll("locks", 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join("locks", lockName(name))
 	seen, since := "", time.Time{}
 	for {
-		l, err := s.create(path)
+		l, err := s.create(root, path)
 		if err == nil {
 			return l.release, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		state, err := holder(path)
+		state, err := holder(root, path)
 		switch {
 		case missing(err):
 			continue // released just now
@@ -53,7 +55,7 @@ func (s *Files) Lock(ctx context.Context, name string) (func() error, error) {
 		case state != seen || since.IsZero():
 			seen, since = state, time.Now()
 		case time.Since(since) >= s.stale:
-			takeOver(path, state)
+			takeOver(root, path, state)
 			since = time.Time{}
 			continue
 		}
@@ -78,15 +80,15 @@ func lockName(name string) string {
 }
 
 // create takes a lock that nobody holds; fs.ErrExist if somebody does.
-func (s *Files) create(path string) (*lock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+func (s *Files) create(root *os.Root, path string) (*lock, error) {
+	f, err := root.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	l := &lock{file: f, path: path, token: rand.Text(), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &lock{file: f, root: root, path: path, token: rand.Text(), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := l.write(0); err != nil {
 		_ = f.Close()
-		_ = os.Remove(path)
+		_ = root.Remove(path)
 		return nil, err
 	}
 	go l.live(s.beat)
@@ -123,8 +125,8 @@ func (l *lock) release() error {
 	mine, err := l.file.Stat()
 	if err == nil {
 		var there os.FileInfo
-		if there, err = os.Stat(l.path); err == nil && os.SameFile(mine, there) {
-			err = os.Remove(l.path)
+		if there, err = l.root.Stat(l.path); err == nil && os.SameFile(mine, there) {
+			err = l.root.Remove(l.path)
 		}
 	}
 	_ = l.file.Close()
@@ -135,22 +137,22 @@ func (l *lock) release() error {
 }
 
 // holder gives what the holder of a lock wrote last.
-func holder(path string) (string, error) {
-	b, err := os.ReadFile(path)
+func holder(root *os.Root, path string) (string, error) {
+	b, err := root.ReadFile(path)
 	return string(b), err
 }
 
 // takeOver moves a lock away whose holder is gone. Should another have done so
 // meanwhile, and hold it anew, that one's lock is put back.
-func takeOver(path, state string) {
+func takeOver(root *os.Root, path, state string) {
 	away := path + "." + rand.Text()
-	if os.Rename(path, away) != nil {
+	if root.Rename(path, away) != nil {
 		return
 	}
-	if now, err := holder(away); err == nil && now != state {
-		_ = os.Link(away, path)
+	if now, err := holder(root, away); err == nil && now != state {
+		_ = root.Link(away, path)
 	}
-	_ = os.Remove(away)
+	_ = root.Remove(away)
 }
 
 // mayWrite asks the kernel whether files could be made in a directory.

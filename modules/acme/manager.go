@@ -79,7 +79,7 @@ func Open(s Settings, d Deps) (*Manager, error) {
 		slots: make(chan struct{}, ordersAtATime), names: map[string]*subject{}, adopted: map[string]string{},
 	}
 	if m.store == nil {
-		m.store = NewFiles(s.Storage)
+		m.store = m.challenges.filesIn(s.Storage)
 	}
 	if m.retry == nil {
 		m.retry = backoff

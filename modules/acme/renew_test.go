@@ -13,6 +13,7 @@ import (
 
 // A certificate of short life is renewed while it serves, and no handshake fails.
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort, Lifetime: 3 * time.Second})
 	m := open(t, settings(t, ca), w)
@@ -82,6 +83,7 @@ func TestAuthorityAwayAtStart(t *testing.T) {
 // Two nodes on one storage have one certificate issued, and either answers for the
 // other.
 func TestTwoNodes(t *testing.T) {
+	t.Parallel()
 	a, b := newWorld(t), newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: b.httpPort, TLSPort: b.alpnPort})
 	cfg := settings(t, ca)
@@ -123,6 +125,7 @@ func TestTwoNodes(t *testing.T) {
 
 // What no site uses any more is let go of.
 func TestRelease(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: w.httpPort, TLSPort: w.alpnPort})
 	m := open(t, settings(t, ca), w)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/modules/certs"
 )
@@ -70,5 +71,31 @@ func TestAutomaticDiagnostics(t *testing.T) {
 	}
 	if made, err := os.ReadDir(state); err != nil || len(made) > 0 {
 		t.Errorf("a check has written to the state directory: %v %v", made, err)
+	}
+}
+
+// A first handshake on demand has the time to wait for its certificate, unless the
+// site says otherwise.
+func TestOnDemandHandshake(t *testing.T) {
+	const demand = "acme on_demand http://127.0.0.1:9/ask\n respond ok\n}\n"
+	for name, c := range map[string]struct {
+		text string
+		want time.Duration
+	}{
+		"usual":     {"https://:443 {\n tls internal\n respond ok\n}\n", 5 * time.Second},
+		"on demand": {"https://:443 {\n " + demand, 35 * time.Second},
+		"told":      {"https://:443 {\n timeout handshake 7s\n " + demand, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, found := buildIn(t, t.TempDir(), c.text)
+			if g == nil {
+				t.Fatal(found)
+			}
+			for _, l := range g.Listeners {
+				if l.Secure() && l.Network == "tcp" && l.Limits.Handshake != c.want {
+					t.Errorf("%s, want %s", l.Limits.Handshake, c.want)
+				}
+			}
+		})
 	}
 }

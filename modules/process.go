@@ -1,12 +1,16 @@
 package modules
 
-import "github.com/loadstar-lb/loadstar/dsl/spec"
+import (
+	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/modules/handler"
+)
 
-// processWords are what the process gives up once it has what only root can have.
-// cmd/loadstar does so (privileges.go).
+// processWords are what sites have by default, and what the process gives up once it
+// has what only root can have: cmd/loadstar does so (privileges.go).
 func processWords() []spec.Word {
 	name := func(arg, doc string) []spec.Arg { return []spec.Arg{{Name: arg, Kind: spec.String, Doc: doc}} }
 	return []spec.Word{
+		handler.DefaultErrorWord(),
 		{
 			Name: "user", In: spec.InProcess, Example: "user www-data", Args: name("USER", "a name, or a number"),
 			Doc: "As whom the process goes on, once its sockets are bound and its logs are open",

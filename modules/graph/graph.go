@@ -15,6 +15,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/acme"
 	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/certs"
+	"github.com/loadstar-lb/loadstar/modules/handler"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/live"
 	"github.com/loadstar-lb/loadstar/modules/matcher"
@@ -136,6 +137,7 @@ type builder struct {
 	matchers *matcher.Set
 	logs     *logging.Builder
 	clients  clientSide
+	pages    handler.ErrorPages // of the global options
 	byKey    map[string]*Listener
 	proving  []proving
 }
@@ -231,6 +233,11 @@ func (b *builder) process() {
 	p.Handlers = b.logs.Handlers()
 	b.clients = defaultClientSide()
 	b.clients.read(b.cfg.Process)
+	for _, n := range config.Find(b.cfg.Process, "error") {
+		if err := b.pages.Read(n); err != nil {
+			b.fail(n, err)
+		}
+	}
 }
 
 func (b *builder) pools() {

@@ -123,7 +123,7 @@ func (b *builder) site(cfg *config.Site) {
 		return
 	}
 	s := &Site{
-		Name: cfg.Name, errors: &handler.ErrorPages{}, forwarded: &handler.Forwarded{},
+		Name: cfg.Name, errors: b.pages.Clone(), forwarded: &handler.Forwarded{},
 		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections, tls: policy,
 		tracer: b.tracer(cfg),
 	}

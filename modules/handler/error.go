@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,11 +21,21 @@ const maxPage = 1 << 20
 
 // Error is `error`: the site's page for some statuses.
 var Error = Module{
-	Spec: spec.Word{
-		Name: "error", In: spec.InHTTPSite, Repeat: true,
-		Doc: "The body that the site answers errors of its own with",
-		Long: "It speaks of answers that Loadstar makes (403 of `deny`, 502, 503, 504…); what servers answer passes untouched. " +
-			"Of two pages for one status the later one counts. It works for the whole site, wherever it stands.",
+	Spec: errorWord(spec.InHTTPSite, "The body that the site answers errors of its own with",
+		"It works for the whole site, wherever it stands, and comes before what the global options say."),
+	New: func(n *config.Node, env *Env) (flow.Handler, error) { return nil, env.Errors.Read(n) },
+}
+
+// DefaultErrorWord is `error` in the global options; modules/graph reads it.
+func DefaultErrorWord() spec.Word {
+	return errorWord(spec.InProcess, "The body that sites answer errors of their own with, unless they have one", "")
+}
+
+func errorWord(in spec.Where, doc, long string) spec.Word {
+	return spec.Word{
+		Name: "error", In: in, Repeat: true, Doc: doc,
+		Long: strings.TrimSpace("It speaks of answers that Loadstar makes (403 of `deny`, 502, 503, 504…); what servers answer passes untouched. " +
+			"Of two pages for one status the later one counts. " + long),
 		Example: `error 502-504 "<h1>Back in a minute</h1>"`,
 		Args: []spec.Arg{
 			{Name: "STATUSES", Kind: spec.Statuses, Doc: "503, 502-504, 5xx, or several with commas"},
@@ -36,27 +47,32 @@ var Error = Module{
 			{Name: "type", Doc: "the body's media type; by default by the file's name, or text/html",
 				Args: []spec.Arg{{Name: "TYPE", Kind: spec.String, Doc: "such as application/json"}}},
 		},
-	},
-	New: func(n *config.Node, env *Env) (flow.Handler, error) {
-		statuses, err := errorStatuses(n.Text(0))
-		if err != nil {
-			return nil, err
-		}
-		p, err := newPage(n)
-		if err != nil {
-			return nil, err
-		}
-		if env.Errors.pages == nil {
-			env.Errors.pages = make(map[int]*page)
-		}
-		for _, r := range statuses {
-			for s := r.From; s <= r.To; s++ {
-				env.Errors.pages[s] = p
-			}
-		}
-		return nil, nil
-	},
+	}
 }
+
+// Read takes up what one `error` says.
+func (p *ErrorPages) Read(n *config.Node) error {
+	statuses, err := errorStatuses(n.Text(0))
+	if err != nil {
+		return err
+	}
+	one, err := newPage(n)
+	if err != nil {
+		return err
+	}
+	if p.pages == nil {
+		p.pages = make(map[int]*page)
+	}
+	for _, r := range statuses {
+		for s := r.From; s <= r.To; s++ {
+			p.pages[s] = one
+		}
+	}
+	return nil
+}
+
+// Clone gives pages that begin as these are.
+func (p *ErrorPages) Clone() *ErrorPages { return &ErrorPages{pages: maps.Clone(p.pages)} }
 
 func newPage(n *config.Node) (*page, error) {
 	file, body := "", n.Text(1)

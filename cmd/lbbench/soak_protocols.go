@@ -171,14 +171,23 @@ func (m *multiplexed) post(body string) error {
 	return nil
 }
 
+// newHTTP2 speaks HTTP/2 on a connection. It is not http.Transport's way of doing
+// so, since that repeats requests.
+func newHTTP2(conn *tls.Conn) (*http2.ClientConn, error) {
+	cc, err := new(http2.Transport).NewClientConn(conn) //nolint:staticcheck // as said above
+	if err != nil {
+		_ = conn.Close()
+	}
+	return cc, err
+}
+
 func dialHTTP2(port int) (session, error) {
 	conn, err := dialSoakTLS(port, "h2")
 	if err != nil {
 		return nil, err
 	}
-	cc, err := new(http2.Transport).NewClientConn(conn)
+	cc, err := newHTTP2(conn)
 	if err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
 	return &multiplexed{port: port, trip: cc, last: func() bool { return !cc.CanTakeNewRequest() }, end: func() { _ = cc.Close() }}, nil
@@ -222,15 +231,14 @@ func tunnelHTTP2(port int) (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	cc, err := new(http2.Transport).NewClientConn(conn)
+	cc, err := newHTTP2(conn)
 	if err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
 	out, in := io.Pipe()
 	r := connectRequest(out)
 	r.Header.Set(":protocol", "websocket")
-	res, err := cc.RoundTrip(r)
+	res, err := cc.RoundTrip(r) //nolint:bodyclose // it is the tunnel, which ends with its connection
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%w: status %d", errNoTunnel, res.StatusCode)
 	}
@@ -262,7 +270,7 @@ func tunnelHTTP3(port int) (*tunnel, error) {
 	}
 	var res *http.Response
 	if err == nil {
-		res, err = stream.ReadResponse()
+		res, err = stream.ReadResponse() //nolint:bodyclose // the stream is the body
 	}
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%w: status %d", errNoTunnel, res.StatusCode)

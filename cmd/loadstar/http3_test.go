@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net/http"
 	"os"
@@ -18,25 +17,12 @@ import (
 	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/e2e"
 )
 
-// dialH3 gives a client of HTTP/3 that trusts what cfg says, and the base of URLs
-// at a port.
+// dialH3 gives a client of HTTP/3.
 func dialH3(t *testing.T, cfg *tls.Config) *http.Client {
 	t.Helper()
 	tr := &http3.Transport{TLSClientConfig: cfg, QUICConfig: &quic.Config{HandshakeIdleTimeout: e2e.Patience}}
 	t.Cleanup(func() { _ = tr.Close() })
 	return &http.Client{Transport: tr, Timeout: 2 * e2e.Patience}
-}
-
-// trustingRoot is a client's settings with the root of a file trusted.
-func trustingRoot(t *testing.T, file, name string) *tls.Config {
-	t.Helper()
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	return &tls.Config{RootCAs: pool, ServerName: name}
 }
 
 // askH3 gets a URL path of a host.
@@ -63,7 +49,7 @@ func TestExampleHTTP3(t *testing.T) {
 	state := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", state)
 	x := boot(t, "http3.lb")
-	cfg := trustingRoot(t, filepath.Join(state, "internal", "root.crt"), "localhost")
+	cfg := trusting(t, filepath.Join(state, "internal", "root.crt"), "localhost")
 	port := x.ports["8443"]
 	res, body := askH3(t, dialH3(t, cfg), port, "localhost", "/")
 	if res.StatusCode != 200 || !strings.HasPrefix(body, "10.0.0.") || res.Header.Get("X-Came-By") != "HTTP/3" || res.Header.Get("Alt-Svc") != "" {
@@ -71,7 +57,7 @@ func TestExampleHTTP3(t *testing.T) {
 	}
 	// The other versions tell of it, the other site does not, and has none.
 	for host, want := range map[string]string{"localhost": "h3=\":" + strconv.Itoa(port) + "\"; ma=86400", "plain.localhost": ""} {
-		tr := &http.Transport{TLSClientConfig: trustingRoot(t, filepath.Join(state, "internal", "root.crt"), host), ForceAttemptHTTP2: true}
+		tr := &http.Transport{TLSClientConfig: trusting(t, filepath.Join(state, "internal", "root.crt"), host), ForceAttemptHTTP2: true}
 		res, _ := askH3(t, &http.Client{Transport: tr}, port, host, "/")
 		tr.CloseIdleConnections()
 		if res.ProtoMajor != 2 || res.Header.Get("Alt-Svc") != want {
@@ -85,7 +71,7 @@ func TestExampleHTTP3(t *testing.T) {
 		t.Error("a site without HTTP/3 speaks it")
 	}
 	// A host whose site does not speak HTTP/3 is not served on another's connection.
-	cfg = trustingRoot(t, filepath.Join(state, "internal", "root.crt"), "localhost")
+	cfg = trusting(t, filepath.Join(state, "internal", "root.crt"), "localhost")
 	if res, _ := askH3(t, dialH3(t, cfg), port, "plain.localhost", "/"); res.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("%d", res.StatusCode)
 	}

@@ -26,6 +26,10 @@ var statsPublic = &Rule{Name: "stats-public", Severity: diag.Warning, check: fun
 				}
 			}
 			d := p.report(n.Range, "everybody may look at `%s`: the names and addresses of all servers, and their load", n.Word)
+			if n.Word == "metrics" {
+				help(d, "write `basic_auth` above it, give it a matcher such as `client 10.0.0.0/8`, or the site a `bind 127.0.0.1`")
+				return
+			}
 			help(d, "give it a password (`auth USER HASH`), or a matcher such as `client 10.0.0.0/8`")
 		})
 	})

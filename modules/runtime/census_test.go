@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/modules/census"
 	"github.com/loadstar-lb/loadstar/modules/measure"
+	"github.com/loadstar-lb/loadstar/modules/metrics"
 )
 
 // eventually waits for what comes a moment after the answer: the end of an exchange.
@@ -145,4 +147,97 @@ func TestCountedFailures(t *testing.T) {
 			gone.Failures[measure.ConnectFailed] == 1 && gone.Connects == 1 && gone.Servers[0].Connects == 1 && gone.Answers == 0 &&
 			rude.Failures[measure.AnswerFailed] == 1 && rude.Answers == 1 && rude.Servers[0].Answers == 1 && rude.Connects == 0
 	})
+}
+
+// TestCountedStreams: a stream is an exchange without a status, whose bytes and
+// times count when it has ended.
+func TestCountedStreams(t *testing.T) {
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	go func() {
+		for {
+			c, err := echo.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+		}
+	}()
+	r, port := newRuntime(t), freePort(t)
+	_, errs := r.Apply(load(t, fmt.Sprintf("tcp://127.0.0.1:%d {\n\tlog off\n\tproxy echo\n}\npool echo {\n\tserver one %s\n}\n", port, echo.Addr())))
+	if errs.HasErrors() {
+		t.Fatal(errs)
+	}
+	const streams = 20
+	for i := range streams {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
+			t.Fatal(string(b), err)
+		}
+		if i == 0 {
+			if n := r.Census(); n.Sites[0].Active != 1 || n.Sites[0].Exchanges() != 0 || n.Pools[0].Active != 1 {
+				t.Errorf("while it goes on: %+v", n.Sites[0])
+			}
+		}
+		_ = c.(*net.TCPConn).CloseWrite()
+		_, _ = io.ReadAll(c)
+		_ = c.Close()
+	}
+	eventually(t, "the streams are counted", func() bool { return r.Census().Sites[0].Exchanges() == streams })
+	c := r.Census()
+	s, p := &c.Sites[0], &c.Pools[0]
+	if !s.TCP || s.Classes[measure.NoStatus] != streams || s.BytesIn != 5*streams || s.BytesOut != 5*streams || s.Failed() != 0 || s.Active != 0 {
+		t.Errorf("site: %+v", s.Counts)
+	}
+	l := &p.Servers[0].Live.Traffic
+	if p.Exchanges() != streams || l.Times(measure.Connect).Count != streams || l.Times(measure.Total).Count != streams || l.Times(measure.Response).Count != 0 {
+		t.Errorf("pool: %+v; %d connects, %d answers", p.Counts, l.Times(measure.Connect).Count, l.Times(measure.Response).Count)
+	}
+}
+
+// TestCensusOfMany: 10,000 servers are described in a moment, and what they cost
+// while nothing happens is bounded.
+func TestCensusOfMany(t *testing.T) {
+	var text strings.Builder
+	for p := range 100 {
+		fmt.Fprintf(&text, "pool p%d {\n", p)
+		for s := range 100 {
+			fmt.Fprintf(&text, "\tserver s%d 127.0.0.1:9\n", s)
+		}
+		text.WriteString("}\n")
+	}
+	r := newRuntime(t)
+	if _, errs := r.Apply(load(t, site(freePort(t), "x")+text.String())); errs.HasErrors() {
+		t.Fatal(errs)
+	}
+	begin := time.Now()
+	c := r.Census()
+	t.Logf("a census in %v", time.Since(begin))
+	n := 0
+	for _, p := range c.Pools {
+		n += len(p.Servers)
+	}
+	if n != 10_000 {
+		t.Errorf("%d servers", n)
+	}
+	begin = time.Now()
+	var out strings.Builder
+	f, _ := metrics.Negotiate("")
+	if err := metrics.New(r, 0).Write(&out, f); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a scrape of %d bytes in %v", out.Len(), time.Since(begin))
+	if !strings.Contains(out.String(), `loadstar_metrics_summed_up{kind="server"} 9000`+"\n") || out.Len() > 20<<20 {
+		t.Errorf("%d bytes", out.Len())
+	}
 }

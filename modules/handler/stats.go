@@ -197,6 +197,7 @@ func secure(x *flow.Exchange) {
 	x.Resp.Header.Set("X-Content-Type-Options", "nosniff")
 	x.Resp.Header.Set("Referrer-Policy", "same-origin")
 	x.Resp.Header.Set("X-Frame-Options", "DENY")
+	x.Resp.Header.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 // table answers with CSV or JSON, a piece at a time.

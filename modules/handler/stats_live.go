@@ -37,7 +37,7 @@ func (h *statsPage) follow(x *flow.Exchange) (bool, error) {
 	live := stats.NewLive(h.show(x))
 	news := append(make([]byte, 0, 64<<10), "retry: 2000\n\n"...)
 	for end := time.Now().Add(liveFor); ; {
-		news = live.Append(news, stats.Of(h.census.Census()))
+		news = live.Append(news, stats.Of(forOpenPages.of(h.census)))
 		if _, err := x.Write(news); err != nil {
 			return true, err
 		}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
@@ -322,6 +323,29 @@ func TestStatsPasses(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = h.Handle(x) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// counted is a census that counts how often it is taken.
+type counted struct{ n *int }
+
+func (c counted) Census() *census.Census { *c.n++; return running{}.Census() }
+
+func TestStatsPagesShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r recent
+		a, b := counted{new(int)}, counted{new(int)}
+		for range 3 {
+			for range 10 {
+				if len(r.of(a).Pools) != 1 {
+					t.Error("nothing is in it")
+				}
+			}
+			time.Sleep(liveEvery)
+		}
+		if r.of(b); *a.n != 3 || *b.n != 1 {
+			t.Errorf("it was taken %d times in three seconds, and %d times of another source", *a.n, *b.n)
+		}
+	})
 }
 
 func TestStatsPagesAreLimited(t *testing.T) {

@@ -48,6 +48,7 @@ func settings() []spec.Word {
 		automatic[1],
 		proxiedWord(),
 		starttlsWord(),
+		http2Word(),
 		timeouts(spec.InProcess, "Timeouts of the client side, for all sites that set none"),
 		timeouts(spec.InSite, "Timeouts of the client side"),
 		{

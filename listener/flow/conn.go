@@ -79,6 +79,8 @@ type Limits struct {
 	Drain     time.Duration // how long an unread request body is drained after an early answer
 	First     time.Duration // from accept to the first byte (0: as Header)
 	Handshake time.Duration // from accept to the end of a TLS handshake (0: 5 seconds)
+	Streams   int           // of an HTTP/2 connection, open at a time (0: 100)
+	Window    int           // bytes of a request's body on an HTTP/2 stream that wait (0: 64 KiB)
 }
 
 // DefaultLimits are in force where the configuration says nothing.

@@ -20,10 +20,9 @@ type Server struct{}
 
 // Limits of a connection, all of them told to the client by SETTINGS.
 const (
-	maxStreams   = 100       // open at a time
-	maxServed    = 200       // being served, those that the client has reset among them
-	streamWindow = 64 << 10  // bytes of a request's body that wait
-	connWindow   = 256 << 10 // the same of all streams together
+	maxStreams   = 100       // open at a time, unless the binding says otherwise
+	streamWindow = 64 << 10  // bytes of a request's body that wait, likewise
+	minWindow    = 256 << 10 // the same of all streams together; of four, if that is more
 	headBudget   = 256 << 10 // bytes of heads held by streams in progress
 	readBuffer   = 32 << 10  // holds a frame of h2.MaxFrame bytes
 	outLimit     = 64 << 10  // what is kept back or waits to be written
@@ -41,6 +40,8 @@ const (
 type conn struct {
 	fc     *flow.Conn
 	limits flow.Limits // changed by the reader, under mu
+	// What the settings of this connection say, whatever a reload brings:
+	streams, window, connWindow int
 
 	// Of the goroutine that reads:
 	buf       *[readBuffer]byte // nil while idle
@@ -96,8 +97,8 @@ func (Server) ServeConn(fc *flow.Conn) {
 	now := flow.Now()
 	c := &conn{
 		fc: fc, limits: fc.Pin().Limits, idleSince: now, scanned: now, sendWindow: h2.DefaultWindow, initial: h2.DefaultWindow,
-		recvWindow: connWindow, work: make(chan *stream, maxServed),
 	}
+	c.agree(c.limits)
 	c.dec = hpack.NewDecoder(4096, c.emit)
 	c.dec.SetMaxStringLength(2 * c.limits.HeadBytes)
 	c.budget.begin(now)
@@ -122,17 +123,34 @@ func (Server) ServeConn(fc *flow.Conn) {
 	}
 }
 
+// agree takes the limits over that the client is told of.
+func (c *conn) agree(l flow.Limits) {
+	if c.streams = l.Streams; c.streams == 0 {
+		c.streams = maxStreams
+	}
+	if c.window = l.Window; c.window == 0 {
+		c.window = streamWindow
+	}
+	c.connWindow = max(minWindow, 4*c.window)
+	c.recvWindow = c.connWindow
+	c.work = make(chan *stream, c.maxServed())
+}
+
+// maxServed is how many exchanges are served at a time, those among them that the
+// client has reset.
+func (c *conn) maxServed() int { return 2 * c.streams }
+
 // greet sends the settings and widens the connection's window.
 func (c *conn) greet() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := h2.AppendFrame(c.out, 5*6, h2.TypeSettings, 0, 0)
-	b = h2.AppendSetting(b, h2.SettingStreams, maxStreams)
-	b = h2.AppendSetting(b, h2.SettingWindow, streamWindow)
+	b = h2.AppendSetting(b, h2.SettingStreams, uint32(c.streams))
+	b = h2.AppendSetting(b, h2.SettingWindow, uint32(c.window))
 	b = h2.AppendSetting(b, h2.SettingFrame, h2.MaxFrame)
 	b = h2.AppendSetting(b, h2.SettingHeaders, uint32(c.limits.HeadBytes))
 	b = h2.AppendSetting(b, h2.SettingExtended, 1)
-	c.out = h2.AppendWindow(b, 0, connWindow-h2.DefaultWindow)
+	c.out = h2.AppendWindow(b, 0, c.connWindow-h2.DefaultWindow)
 	c.flush()
 }
 

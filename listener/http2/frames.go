@@ -312,7 +312,7 @@ func (c *conn) setting(id uint16, v uint32) h2.Code {
 
 // credit gives n bytes of the connection's window back; c.mu is held.
 func (c *conn) credit(n int) {
-	if c.owed += n; c.owed >= connWindow/4 {
+	if c.owed += n; c.owed >= c.connWindow/4 {
 		c.out = h2.AppendWindow(c.out, 0, c.owed)
 		c.recvWindow += c.owed
 		c.owed = 0
@@ -325,7 +325,7 @@ func (s *stream) credit(n int) {
 		return
 	}
 	s.c.credit(n)
-	if s.owed += n; s.owed >= streamWindow/2 && !s.remoteEnded && !s.gone {
+	if s.owed += n; s.owed >= s.c.window/2 && !s.remoteEnded && !s.gone {
 		s.c.out = h2.AppendWindow(s.c.out, s.id, s.owed)
 		s.recvWindow += s.owed
 		s.owed = 0

@@ -75,7 +75,7 @@ func (c *conn) admit(b *block) bool {
 		return true
 	}
 	c.lastID = b.id
-	b.refuse = len(c.open) >= maxStreams || c.running >= maxServed || c.held > headBudget || c.away > 1
+	b.refuse = len(c.open) >= c.streams || c.running >= c.maxServed() || c.held > headBudget || c.away > 1
 	if b.refuse {
 		return true
 	}

@@ -72,7 +72,7 @@ func (c *conn) newStream(id uint32) *stream {
 	s.head.begin()
 	s.fault, s.extended, s.tunnel, s.received, s.left, s.nobody, s.answerErr = nil, false, nil, 0, -1, false, nil
 	s.served, s.remoteEnded, s.localEnded, s.reset, s.gone = false, false, false, false, false
-	s.bodyErr, s.bodyClosed, s.length, s.got, s.recvWindow, s.owed = nil, false, -1, 0, streamWindow, 0
+	s.bodyErr, s.bodyClosed, s.length, s.got, s.recvWindow, s.owed = nil, false, -1, 0, c.window, 0
 	s.hasTrailer, s.window, s.sent, s.lastAt, s.lastGen = false, c.initial, 0, 0, c.outGen-1
 	s.queued, s.reading, s.writing, s.readBy, s.writeBy, s.witness = false, false, false, 0, 0, nil
 	s.in, s.view, s.vr, s.views, s.due = s.in[:0], s.view[:0], 0, 0, 0

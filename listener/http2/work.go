@@ -53,16 +53,13 @@ func (s *stream) ready() {
 	}
 }
 
-// maxIdlers is how many goroutines a connection keeps for its next streams while it
-// is busy: all that it can use, since a new one pays for the growth of its stack.
-const maxIdlers = maxStreams
-
-// worker serves streams until the connection has none for a while.
+// worker serves streams until the connection has none for a while. A busy
+// connection keeps as many as it can use: a new one pays for the growth of its stack.
 func (c *conn) worker(s *stream) {
 	for s != nil {
 		c.serve(s)
 		c.mu.Lock()
-		if c.failed != nil || c.idlers >= maxIdlers || c.running == 0 && c.away > 0 {
+		if c.failed != nil || c.idlers >= c.streams || c.running == 0 && c.away > 0 {
 			c.mu.Unlock()
 			c.workers.Done()
 			return

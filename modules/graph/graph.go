@@ -238,6 +238,7 @@ func (b *builder) process() {
 			b.fail(n, err)
 		}
 	}
+	b.clients.readHTTP2(b.cfg.Process)
 }
 
 func (b *builder) pools() {

@@ -10,6 +10,7 @@ import (
 // clientSide are the timeouts of the client side.
 type clientSide struct {
 	header, idle, stall, drain, tunnel, queue, handshake time.Duration
+	streams, window                                      int // of HTTP/2
 }
 
 func defaultClientSide() clientSide {
@@ -37,11 +38,18 @@ func (c *clientSide) read(body []config.Node) {
 	}
 }
 
+// readHTTP2 takes over what `http2` of the process says.
+func (c *clientSide) readHTTP2(body []config.Node) {
+	if n := config.Last(body, "http2"); n != nil {
+		c.streams, c.window = int(n.OptionInt("streams")), int(n.OptionInt("window"))
+	}
+}
+
 // limits gives what holds before the site is known.
 func (c *clientSide) limits() flow.Limits {
 	l := flow.DefaultLimits
 	l.Header, l.Idle, l.Stall, l.Drain = c.header, c.idle, c.stall, c.drain
-	l.Handshake = c.handshake
+	l.Handshake, l.Streams, l.Window = c.handshake, c.streams, c.window
 	return l
 }
 

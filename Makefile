@@ -1,7 +1,7 @@
 # make          builds bin/loadstar, bin/lbfmt and bin/lbbench
 # make run      serves caddyfile-examples/quickstart.lb in the foreground
 # make test     everything that CI checks
-# make test-integration  probes against real servers, from Debian's packages
+# make test-integration  with real servers and testssl.sh, from Debian's packages
 # make bench    Loadstar, HAProxy, nginx and Caddy side by side
 # make soak     1,000 reloads under load
 # make install  PREFIX=/usr/local DESTDIR=
@@ -40,11 +40,11 @@ race: peers daemons ws
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
 # ports and in temporary directories, and end with the tests.
 test-integration: real-servers
-	$(GO) test -tags integration -timeout 10m -run 'TestRealServers' -v ./modules/health
+	$(GO) test -tags integration -timeout 10m -run 'TestRealServers' -v ./modules/health ./cmd/loadstar
 
 # policy-rc.d keeps Debian from starting what is only installed; one that is
 # there already is left alone. What cannot be installed is skipped by its test.
-REAL_SERVERS = redis-server postgresql mariadb-server slapd opensmtpd
+REAL_SERVERS = redis-server postgresql mariadb-server slapd opensmtpd testssl.sh bsdextrautils
 real-servers:
 	@if dpkg -s $(REAL_SERVERS) >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -92,7 +92,8 @@ docs: build
 # Every fuzz target of the language, one after the other: some two minutes
 # each. They run a number of inputs, not for a time, since at the end of a time
 # Go's fuzzing now and then reports "context deadline exceeded" as a failure.
-FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLoad:25000 dsl:FuzzSameMeaning:25000 dsl/lsp:FuzzServe:10000
+FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLoad:25000 dsl:FuzzSameMeaning:25000 dsl/lsp:FuzzServe:10000 \
+	listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000
 
 fuzz:
 	@for t in $(FUZZ_TARGETS); do \

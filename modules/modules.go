@@ -29,7 +29,7 @@ func Standard() *Set {
 	return &Set{
 		Matchers: []matcher.Module{
 			matcher.Host, matcher.Path, matcher.Method, matcher.Query, matcher.Header, matcher.Cookie,
-			matcher.URL, matcher.Client, matcher.Port, matcher.Scheme, matcher.SNI, matcher.ALPN, matcher.ClientCert,
+			matcher.URL, matcher.Client, matcher.Port, matcher.Scheme, matcher.SNI, matcher.ALPN, matcher.TLS, matcher.ClientCert,
 		},
 		Handlers: []handler.Module{
 			handler.ProxyHTTP,

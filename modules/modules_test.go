@@ -90,7 +90,7 @@ func place(in spec.Where, line string) string {
 // argument's name.
 func sample(word string, a *spec.Arg) string {
 	odd := map[string]string{
-		"tls CERT": "internal", "tls KEY": "", "client_auth CA": authority() + ".crt", "ca FILE": authority() + ".crt",
+		"tls CERT": "internal", "tls VALUE": "TLSv1.3", "tls KEY": "", "client_auth CA": authority() + ".crt", "ca FILE": authority() + ".crt",
 		"cert CERT": authority() + ".crt", "cert KEY": authority() + ".key",
 		"admin ADDRESS": "off", "bind ADDRESS": "127.0.0.1", "header [+|-]NAME": "X-Sample",
 		"query NAME[=VALUE]": "a=b", "redirect TO": "/there", "method METHOD": "GET", "type TYPE": "text/plain",

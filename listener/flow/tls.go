@@ -50,6 +50,17 @@ func ClientFacts(cert *x509.Certificate) *ClientCert {
 	return f
 }
 
+// AppendNames appends the alternative names with blanks between them.
+func (c *ClientCert) AppendNames(b []byte) []byte {
+	for i, n := range c.Names {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, n...)
+	}
+	return b
+}
+
 // StreamChooser is a ConnServer that takes only some of its socket's
 // connections; the others are served by their protocol.
 type StreamChooser interface {

@@ -185,6 +185,18 @@ var holes = slices.Concat(proxied, []hole{
 	ofCert("tls.client.subject", func(c *flow.ClientCert) string { return c.Subject }),
 	ofCert("tls.client.issuer", func(c *flow.ClientCert) string { return c.Issuer }),
 	ofCert("tls.client.serial", func(c *flow.ClientCert) string { return c.Serial }),
+	{Placeholder: spec.Placeholder{Name: "tls.client.names"}, fill: func(b []byte, r *flow.Record, _ string) []byte {
+		if r.Conn == nil || r.Conn.TLS == nil || r.Conn.TLS.Client == nil {
+			return b
+		}
+		return r.Conn.TLS.Client.AppendNames(b)
+	}},
+	short("tls.client.not_after", func(b []byte, r *flow.Record) []byte {
+		if r.Conn == nil || r.Conn.TLS == nil || r.Conn.TLS.Client == nil {
+			return b
+		}
+		return r.Conn.TLS.Client.NotAfter.UTC().AppendFormat(b, time.RFC3339)
+	}),
 	ofCert("tls.client.fingerprint", func(c *flow.ClientCert) string { return c.Fingerprint }),
 
 	http(view("http.method", func(r *flow.Record) []byte { return bytesOf(r.Method) })),

@@ -2,6 +2,7 @@ package template
 
 import (
 	"crypto/tls"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -58,6 +59,20 @@ var tlsPlaceholders = []placeholder{
 		func(b []byte, x *flow.Exchange, _ string) []byte {
 			if c := clientCert(x); c != nil {
 				b = append(b, c.Serial...)
+			}
+			return b
+		}},
+	{spec.Placeholder{Name: "tls.client.names", Doc: "the alternative names in the client's certificate, with blanks between them"},
+		func(b []byte, x *flow.Exchange, _ string) []byte {
+			if c := clientCert(x); c != nil {
+				b = c.AppendNames(b)
+			}
+			return b
+		}},
+	{spec.Placeholder{Name: "tls.client.not_after", Doc: "when the client's certificate expires, as RFC 3339 writes it"},
+		func(b []byte, x *flow.Exchange, _ string) []byte {
+			if c := clientCert(x); c != nil {
+				b = c.NotAfter.UTC().AppendFormat(b, time.RFC3339)
 			}
 			return b
 		}},

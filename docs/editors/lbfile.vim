@@ -32,7 +32,7 @@ syn match lbfileOption "\%(^\|\s\)\@<=\%(sample\|secure\|send\|separate_errors\|
 syn match lbfileOption "\%(^\|\s\)\@<=\%(tag\|tickets\|time\|timeout\|tls\|tls_facts\|tunnel\|type\|unique_id\|user\|valid\|verify\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileOption "\%(^\|\s\)\@<=\%(wait\|warn\|weight\|whole\|window\|with\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(alpn\|client\|client_cert\|cookie\|header\|host\|method\|path\|port\|query\|scheme\|sni\)\ze\%([[:blank:])]\|$\)"
-syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(url\)\ze\%([[:blank:])]\|$\)"
+syn match lbfileCondition "\%(@\S\+\s\+\|\<and\s\+\|\<or\s\+\|\<not\s\+\|(\)\@<=\%(tls\|url\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileOperator "\%(\s\)\@<=\%(and\|or\|not\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileDirective "^\s*\zs\%(acme\|admin\|all_backups\|balance\|basic_auth\|bind\|capture\|chroot\|deny\|error\|forwardfor\|fullconn\)\ze\%([[:blank:])]\|$\)"
 syn match lbfileDirective "^\s*\zs\%(grace\|group\|handle\|header\|health\|http2\|import\|log\|mask_query\|maxconn\|metrics\|monitor\)\ze\%([[:blank:])]\|$\)"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -225,6 +226,30 @@ example.test {
 		return err
 	}); err != nil {
 		t.Error(err)
+	}
+}
+
+// The example says where its names lead, without a certificate.
+func TestExampleAutomaticHTTPS(t *testing.T) {
+	file := absolute(t, "automatic-https.lb")
+	for url, want := range map[string][]string{
+		"http://www.example.com/a?b=c":      {"308", "https://www.example.com/a?b=c"},
+		"https://www.example.com/":          {"acme-v02.api.letsencrypt.org (automatic)", "web"},
+		"https://a.apps.example.com/":       {"*.apps.example.com", "apps"},
+		"https://customers.example.net/":    {"https://:443", "apps"},
+		"http://customers.example.net/":     {"308", "https://customers.example.net/"},
+		"https://api.corp.example.com/":     {"api.corp.example.com", "api"},
+		"http://api.corp.example.com/quiet": {"https://:443"},
+	} {
+		out, err := exec.Command(e2e.Binary(t), "explain", "-c", file, url).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(out), w) {
+				t.Errorf("%s: no %q in\n%s", url, w, out)
+			}
+		}
 	}
 }
 

@@ -50,13 +50,11 @@ func (m *Manager) newIssuer(ca CA) (*issuer, error) {
 		DialContext:         (&net.Dialer{Timeout: callTime}).DialContext,
 		TLSHandshakeTimeout: callTime, ResponseHeaderTimeout: callTime,
 	}
-	if ca.Roots != nil {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(ca.Roots) {
-			return nil, fmt.Errorf("no certificate among the roots for %s", ca.URL)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+	roots, err := ca.roots()
+	if err != nil {
+		return nil, err
 	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	i := &issuer{
 		ca: ca, email: m.settings.Email, profile: m.settings.Profile, store: m.store,
 		http: transport, slots: m.slots, log: m.log,
@@ -81,6 +79,19 @@ func (m *Manager) newIssuer(ca CA) (*issuer, error) {
 		}
 	}
 	return i, nil
+}
+
+// roots gives who vouches for the authority's server. The system's are read now: after
+// chroot they may be out of reach.
+func (ca *CA) roots() (*x509.CertPool, error) {
+	if ca.Roots == nil {
+		return x509.SystemCertPool()
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca.Roots) {
+		return nil, fmt.Errorf("no certificate among the roots for %s", ca.URL)
+	}
+	return pool, nil
 }
 
 // IssuerKey implements certmagic.Issuer: it names the authority in storage.

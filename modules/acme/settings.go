@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -29,6 +30,15 @@ type CA struct {
 	URL        string // of its directory (RFC 8555 §7.1.1)
 	Roots      []byte // PEM: who vouches for the authority's own server; nil: the system's
 	KeyID, MAC string // of the external account binding (RFC 8555 §7.3.4)
+}
+
+// Host gives the name of the authority's server.
+func (ca *CA) Host() string {
+	u, err := url.Parse(ca.URL)
+	if err != nil {
+		return ca.URL
+	}
+	return u.Host
 }
 
 // DNS is how TXT records are put in place (RFC 8555 §8.4): by a program or by a

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -78,6 +79,21 @@ func TestLog(t *testing.T) {
 	if strings.Contains(got, "small talk") {
 		t.Error(got)
 	}
+}
+
+// FuzzChallengeKey: nothing a client sends leads elsewhere in a storage.
+func FuzzChallengeKey(f *testing.F) {
+	for _, s := range []string{"example.com", "../../accounts/x", "a/b", "a..b", ".", "tok-1", "", "a\x00b", "*.example.com"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for kind, ok := range map[string]bool{"http-01": isToken(s), "tls-alpn-01": isName(s)} {
+			key := challengeKey(kind, s)
+			if ok && (key != "challenges/"+kind+"/"+s+".json" || !fs.ValidPath(key)) {
+				t.Errorf("%q becomes %q", s, key)
+			}
+		}
+	})
 }
 
 // Only what is open is answered: to its own host, by GET, and with nothing that a

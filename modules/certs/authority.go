@@ -78,7 +78,11 @@ func OpenAuthority(dir string, dry bool) (*Authority, error) {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return a, err
 	}
-	a, err = newAuthority(time.Now())
+	name := "Loadstar local authority"
+	if host, err := os.Hostname(); err == nil {
+		name += " of " + host
+	}
+	a, err = newAuthority(time.Now(), name)
 	if err != nil || dry {
 		return a, err
 	}
@@ -162,14 +166,10 @@ func readAuthority(crt, key string) (*Authority, error) {
 	return &Authority{root: root, key: k}, nil
 }
 
-func newAuthority(now time.Time) (*Authority, error) {
+func newAuthority(now time.Time, name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
-	}
-	name := "Loadstar local authority"
-	if host, err := os.Hostname(); err == nil {
-		name += " of " + host
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: name},

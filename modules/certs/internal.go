@@ -19,6 +19,17 @@ type Internal struct {
 	made map[string]*tls.Certificate
 }
 
+// StandIn gives certificates in place of those that an authority will issue, for
+// whoever only wants to know what would become of a handshake. Their issuer has the
+// authority's name; nothing of it is kept.
+func StandIn(authority string, hosts []string) (*Internal, error) {
+	a, err := newAuthority(time.Now(), authority)
+	if err != nil {
+		return nil, err
+	}
+	return &Internal{Authority: a, Hosts: hosts}, nil
+}
+
 // mostMade bounds the certificates that are kept: who asks for ever new names
 // costs a signature each, not memory.
 const mostMade = 1024

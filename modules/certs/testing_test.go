@@ -29,7 +29,7 @@ type maker struct {
 
 func newMaker(t *testing.T) *maker {
 	t.Helper()
-	a, err := newAuthority(time.Now())
+	a, err := newAuthority(time.Now(), "Test authority")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package graph
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,33 +29,52 @@ func (b *builder) automatic(cfg *config.Site, own *config.Node, plan *certs.Plan
 	}
 	s, found := acme.Read(config.Last(b.cfg.Process, "acme"), own, b.state())
 	s.OCSP = plan.OCSP
-	b.errs = append(b.errs, found...)
+	b.once(found)
 	if found.HasErrors() || !b.issuable(cfg, s) {
-		return nil, 0
-	}
-	m, err := b.Shared.Automatic.Get(b.Tx, s.Key(), func() (*acme.Manager, error) {
-		return acme.Open(*s, acme.Deps{Challenges: b.Shared.Challenges, Log: b.Log})
-	})
-	if err != nil {
-		b.errs.Add(cfg.Range, "bad-acme", "%v", err)
 		return nil, 0
 	}
 	hosts := tlsHosts(cfg)
 	key := certs.Key{Kind: "acme", What: fmt.Sprintf("%s %q", s.Key(), hosts)}
-	source, err := b.Shared.Certs.Get(b.Tx, key, func() (certs.Source, error) {
-		made := m.Source(hosts)
-		if !b.Dry {
-			made.Load()
-		}
-		return made, nil
-	})
-	if err != nil || b.findings(source.Check(hosts), cfg.Range, nil) {
+	source, err := b.issued(s, key, hosts)
+	if err != nil {
+		b.errs.Add(cfg.Range, "bad-acme", "%v", err)
+		return nil, 0
+	}
+	if b.findings(source.Check(hosts), cfg.Range, nil) {
 		return nil, 0
 	}
 	if a, ok := source.(*acme.Source); ok {
 		b.graph.automatic = append(b.graph.automatic, a)
 	}
 	return b.settled(cfg, plan, source, key), s.Handshake()
+}
+
+// issued lends where a site's issued certificates come from. The Manager is lent to
+// each generation, not only to the one that makes the source: it must not go before.
+func (b *builder) issued(s *acme.Settings, key certs.Key, hosts []string) (certs.Source, error) {
+	if b.Dry {
+		return certs.StandIn(s.CAs[0].Host()+" (automatic)", hosts)
+	}
+	m, err := b.Shared.Automatic.Get(b.Tx, s.Key(), func() (*acme.Manager, error) {
+		return acme.Open(*s, acme.Deps{Challenges: b.Shared.Challenges, Log: b.Log})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.Shared.Certs.Get(b.Tx, key, func() (certs.Source, error) {
+		made := m.Source(hosts)
+		made.Load()
+		return made, nil
+	})
+}
+
+// once notes diagnostics of what several sites read.
+func (b *builder) once(found diag.List) {
+	for _, d := range found {
+		if !slices.ContainsFunc(b.errs, func(o diag.Diagnostic) bool { return o.Range == d.Range && o.Message == d.Message }) {
+			b.errs = append(b.errs, d)
+		}
+	}
 }
 
 // issuable reports what no authority would issue.
@@ -87,6 +107,10 @@ func (b *builder) issuable(cfg *config.Site, s *acme.Settings) bool {
 // reachable warns of names that no authority can reach: nothing listens where their
 // challenges come in.
 func (b *builder) reachable() {
+	if n := config.Last(b.cfg.Process, "acme"); n != nil && len(b.proving) == 0 { // no site reads it
+		_, found := acme.Read(n, nil, b.state())
+		b.once(found)
+	}
 	if b.errs.HasErrors() { // of which some may be why nothing listens
 		return
 	}

@@ -119,17 +119,23 @@ func (s *Site) misdirected(x *flow.Exchange) bool {
 // otherwise.
 func (b *builder) secure(cfg *config.Site) (policy *certs.Policy, handshake time.Duration) {
 	nodes := config.Find(cfg.Body, "tls")
+	own := config.Last(cfg.Body, "acme")
 	var plan *certs.Plan
 	if len(nodes) > 0 {
 		var found diag.List
 		plan, found = certs.Read(nodes)
 		b.errs = append(b.errs, found...)
-		if found.HasErrors() || !b.tlsFits(cfg, nodes[0], plan) || plan.Off {
+		if found.HasErrors() || !b.tlsFits(cfg, nodes[0], plan) {
+			return nil, 0
+		}
+		if plan.Off {
+			if own != nil {
+				b.errs.Add(own.Range, "tls-conflict", "`tls off` leaves nothing to have certificates for")
+			}
 			return nil, 0
 		}
 	}
 	secured := slices.ContainsFunc(cfg.Addresses, func(a config.Address) bool { return a.TLS })
-	own := config.Last(cfg.Body, "acme")
 	switch {
 	case own != nil && !secured:
 		b.inClearSite(cfg, own)

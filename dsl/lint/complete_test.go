@@ -18,6 +18,7 @@ import (
 var unlisted = map[string]string{
 	"cancelled": "a load that nobody waits for any more", "more": "how many diagnostics are not shown",
 	"duplicate-directive": "the checker has said so before", "no-store": "no rule but the value of a field",
+	"bad-json": "an order to the admin endpoint, not a configuration",
 }
 
 var ruleName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)

@@ -117,6 +117,9 @@ func (t *Trace) Ended(r *Record) {
 	if n := len(t.Tries); n > 0 && t.Tries[n-1].End == 0 {
 		t.Tries[n-1].close(&r.Timings, r.Timings.End)
 		t.Tries[n-1].Status = r.Status
+		if e, ok := r.Err.(*Error); ok && e.Side == SideServer { // it broke its answer off
+			t.Tries[n-1].Err = e
+		}
 	}
 }
 

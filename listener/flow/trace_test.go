@@ -81,6 +81,12 @@ func TestTries(t *testing.T) {
 	x.Record.Timings.Answer, x.Record.Timings.End, x.Record.Status = Now(), Now(), 200
 	tr.Ended(&x.Record)
 	one, two := tr.Tries[0], tr.Tries[1]
+	broken := &Error{Side: SideServer, Phase: PhaseData}
+	tr.Begin(x, "two", "b:1")
+	x.Record.Err = broken
+	if tr.Ended(&x.Record); tr.Tries[2].Err != broken || tr.Tries[1].Err != nil {
+		t.Errorf("an answer that was broken off: %+v", tr.Tries)
+	}
 	if one.Connected == 0 || one.Answer != 0 || one.Err == nil || one.End == 0 || one.End > two.Start {
 		t.Errorf("the first try: %+v", one)
 	}

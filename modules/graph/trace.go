@@ -31,6 +31,9 @@ func (b *builder) tracer(cfg *config.Site) *trace.Tracer {
 		b.fail(n, err)
 		return nil
 	}
+	if b.Dry {
+		return nil
+	}
 	t := &trace.Tracer{Sample: s.Sample}
 	t.Exporter, err = b.Shared.Traces.Get(b.Tx, s.Key, func() (*trace.Exporter, error) {
 		return trace.Open(s.Key, b.Version, b.Log), nil

@@ -40,7 +40,7 @@ race: peers daemons ws
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
 # ports and in temporary directories, and end with the tests.
 test-integration: real-servers
-	$(GO) test -tags integration -timeout 10m -run 'TestRealServers' -v ./modules/health ./cmd/loadstar
+	$(GO) test -tags integration -timeout 20m -run 'TestRealServers' -v ./modules/health ./cmd/loadstar
 
 # policy-rc.d keeps Debian from starting what is only installed; one that is
 # there already is left alone. What cannot be installed is skipped by its test.
@@ -93,7 +93,7 @@ docs: build
 # each. They run a number of inputs, not for a time, since at the end of a time
 # Go's fuzzing now and then reports "context deadline exceeded" as a failure.
 FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLoad:25000 dsl:FuzzSameMeaning:25000 dsl/lsp:FuzzServe:10000 \
-	listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000
+	listener/wire/hello:FuzzParse:100000 listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000
 
 fuzz:
 	@for t in $(FUZZ_TARGETS); do \

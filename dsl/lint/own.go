@@ -54,6 +54,7 @@ func own() []*Rule {
 		httplogDisk,
 		logsCredentials,
 		notFormatted,
+		sniUnseen,
 		sourceClientWithoutCapability,
 		staleTest,
 		pragmaUnknown,

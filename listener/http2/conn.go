@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
@@ -47,7 +45,7 @@ type conn struct {
 	buf       *[readBuffer]byte // nil while idle
 	small     [64]byte          // what an idle connection reads into
 	r, w      int
-	dec       *hpack.Decoder
+	dec       *h2.Decoder
 	block     block
 	trailer   head      // what a trailer section is read into
 	fresh     []*stream // heads that came with the last read
@@ -99,8 +97,7 @@ func (Server) ServeConn(fc *flow.Conn) {
 		fc: fc, limits: fc.Pin().Limits, idleSince: now, scanned: now, sendWindow: h2.DefaultWindow, initial: h2.DefaultWindow,
 	}
 	c.agree(c.limits)
-	c.dec = hpack.NewDecoder(4096, c.emit)
-	c.dec.SetMaxStringLength(2 * c.limits.HeadBytes)
+	c.dec = h2.NewDecoder(c.emit, check)
 	c.budget.begin(now)
 	c.written.L = &c.mu
 	fc.OnDrain(func() {

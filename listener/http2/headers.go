@@ -3,8 +3,6 @@ package http2
 import (
 	"encoding/binary"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
@@ -114,21 +112,15 @@ func (c *conn) fragment(f *h2.Frame, p []byte) {
 		c.abandon(h2.CodeCalm)
 		return
 	}
-	h := c.target()
-	c.dec.SetEmitEnabled(h != nil && h.err == nil)
-	if _, err := c.dec.Write(p); err != nil {
+	last := f.Has(h2.FlagEndHeaders)
+	if c.dec.Write(p, last) != nil {
 		c.abandon(h2.CodeCompression)
 		return
 	}
-	if !f.Has(h2.FlagEndHeaders) {
-		return
+	if last {
+		b.open = false
+		c.complete()
 	}
-	b.open = false
-	if c.dec.Close() != nil {
-		c.abandon(h2.CodeCompression)
-		return
-	}
-	c.complete()
 }
 
 // target is what fields are read into, nil if they are dropped.
@@ -143,15 +135,16 @@ func (c *conn) target() *head {
 }
 
 // emit is called with each field as it is decoded.
-func (c *conn) emit(f hpack.HeaderField) {
-	h := c.target()
-	if h == nil {
-		return
+func (c *conn) emit(f *h2.Field) {
+	if h := c.target(); h != nil && h.err == nil {
+		h.take(&c.limits, c.block.trailer, f)
 	}
-	h.take(&c.limits, c.block.trailer, f)
-	if h.err != nil {
-		c.dec.SetEmitEnabled(false)
-	}
+}
+
+// check is what the decoder asks of a field, once for those in its table.
+func check(name, value []byte) bool {
+	return wire.CleanValue(value) && !h2.Blank(value) &&
+		(len(name) > 0 && name[0] == ':' || wire.IsToken(name) && h2.LowerName(name))
 }
 
 // complete acts on a whole head.
@@ -265,7 +258,7 @@ func badHead(cause string) *flow.Error {
 var errTooLarge = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 431, Cause: "header too large"}
 
 // take takes in one field.
-func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
+func (h *head) take(limits *flow.Limits, trailer bool, f *h2.Field) {
 	h.size += len(f.Name) + len(f.Value) + 4
 	if len(f.Name) == 0 || f.Name[0] != ':' {
 		h.lines++
@@ -278,20 +271,16 @@ func (h *head) take(limits *flow.Limits, trailer bool, f hpack.HeaderField) {
 	h.arena = append(append(h.arena, f.Name...), f.Value...)
 	name, value := h.arena[at:at+len(f.Name)], h.arena[at+len(f.Name):]
 	v := span{at + len(name), len(value)}
-	if !wire.CleanValue(value) || h2.Blank(value) {
-		h.bad("forbidden byte in a field value")
+	if !f.Good {
+		h.bad("malformed field")
 		return
 	}
 	if len(name) > 0 && name[0] == ':' {
-		h.takePseudo(f.Name, v, trailer)
+		h.takePseudo(string(f.Name), v, trailer)
 		return
 	}
 	h.regular = true
-	if !wire.IsToken(name) || !h2.LowerName(name) {
-		h.bad("malformed field name")
-		return
-	}
-	id := flow.LookupBytes(name)
+	id := f.ID
 	if !h.note(id, v) || h.err != nil {
 		return
 	}

@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/sock"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
@@ -39,7 +37,7 @@ type mux struct {
 	// Of the goroutine that reads:
 	buf  []byte
 	r, w int
-	dec  *hpack.Decoder
+	dec  *h2.Decoder
 	blk  block
 	head head // what a head is decoded into
 
@@ -101,8 +99,7 @@ func newMux(nc net.Conn, s *upstream.Server, set *Idle) *mux {
 			m.under, m.raw, m.written = w, sock.Raw(w.Conn), w.n.Load()
 		}
 	}
-	m.dec = hpack.NewDecoder(4096, m.emit)
-	m.dec.SetMaxStringLength(headLimit)
+	m.dec = h2.NewDecoder(m.emit, checkField)
 	now := flow.Now()
 	m.lastIn, m.idleSince, m.pingLimit = now, now, pingLimit
 	m.watch = time.AfterFunc(time.Hour, m.look)

@@ -3,8 +3,6 @@ package transport
 import (
 	"errors"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
@@ -77,35 +75,34 @@ func (m *mux) fragment(f *h2.Frame, p []byte) {
 		m.protest(h2.CodeCalm)
 		return
 	}
-	m.dec.SetEmitEnabled(!m.head.bad && !m.head.large)
-	if _, err := m.dec.Write(p); err != nil {
+	last := f.Has(h2.FlagEndHeaders)
+	if m.dec.Write(p, last) != nil {
 		m.protest(h2.CodeCompression)
 		return
 	}
-	if !f.Has(h2.FlagEndHeaders) {
+	if !last {
 		return
 	}
 	b.open = false
-	if m.dec.Close() != nil {
-		m.protest(h2.CodeCompression)
-		return
-	}
 	if s := m.find(b.id); s != nil {
 		s.onHead(&m.head, b.end)
 	}
 }
 
 // emit is called with each field as it is decoded.
-func (m *mux) emit(f hpack.HeaderField) {
-	h := &m.head
-	h.take(f)
-	if h.bad || h.large {
-		m.dec.SetEmitEnabled(false)
+func (m *mux) emit(f *h2.Field) {
+	if h := &m.head; !h.bad && !h.large {
+		h.take(f)
 	}
 }
 
+// checkField is what the decoder asks of a field, once for those in its table.
+func checkField(name, value []byte) bool {
+	return wire.CleanValue(value) && !h2.Blank(value) && (len(name) > 0 && name[0] == ':' || wire.IsToken(name) && h2.LowerName(name))
+}
+
 // take takes in one field.
-func (h *head) take(f hpack.HeaderField) {
+func (h *head) take(f *h2.Field) {
 	h.size += len(f.Name) + len(f.Value) + 4
 	if h.lines++; h.size > headLimit || h.lines > fieldLimit {
 		h.large = true
@@ -116,16 +113,15 @@ func (h *head) take(f hpack.HeaderField) {
 	name, value := h.arena[at:at+len(f.Name)], h.arena[at+len(f.Name):]
 	if len(name) > 0 && name[0] == ':' {
 		n, ok := wire.ParseLength(value)
-		h.bad = f.Name != ":status" || h.regular || h.status != 0 || !ok || len(value) != 3 || n < 100 || n > 599
+		h.bad = string(name) != ":status" || h.regular || h.status != 0 || !ok || len(value) != 3 || n < 100 || n > 599
 		h.status = int(n)
 		return
 	}
 	h.regular = true
-	if !wire.CleanValue(value) || h2.Blank(value) || !wire.IsToken(name) || !h2.LowerName(name) {
-		h.bad = true
+	if h.bad = !f.Good; h.bad {
 		return
 	}
-	id := flow.LookupBytes(name)
+	id := f.ID
 	switch {
 	case h2.In(h2.Hop, id), id == flow.FieldTE: // RFC 9113 §8.2.2
 		h.bad = true

@@ -217,7 +217,7 @@ func ShutFlights(choose func(FlightInfo) bool) (n int) {
 func (f *Flight) end(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.server == nil || f.id() != id {
+	if f.server == nil || f.shut || f.id() != id { // one end is enough
 		return false
 	}
 	f.shut = true

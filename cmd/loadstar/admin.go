@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type admin struct {
 	l       net.Listener // the server's
 	// inherited are the sockets of the process that is replaced; nil: there are none.
 	inherited *listener.Inherited
+	patience  time.Duration // for a whole request; 0: 30 seconds
 }
 
 // move binds a new address; then commit makes it the one in force, and abort
@@ -79,7 +81,7 @@ func (a *admin) serve(addr string, l net.Listener) {
 	a.server = &http.Server{
 		Handler:           a.handler(network),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       cmp.Or(a.patience, 30*time.Second),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return api.WithPeer(ctx, sync.OnceValue(func() string { return peerOf(c) }))
 		},

@@ -64,7 +64,7 @@ func (r *route) describe(s *schemas) object {
 	if r.answer != nil {
 		answers["200"] = object{"description": "Done", "content": s.content(r.answer, "text/plain")}
 	}
-	for _, code := range r.also {
+	for _, code := range append([]int{unreadable}, r.also...) { // a query that it does not know is refused by each
 		answers[strconv.Itoa(code)] = object{"description": http.StatusText(code), "content": s.content(Problem{}, "")}
 	}
 	if _, loads := r.answer.(Loaded); loads { // a refused configuration is an answer, too

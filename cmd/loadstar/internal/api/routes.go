@@ -76,7 +76,7 @@ func changeRoutes() []route {
 			answer: Changes{}, tagged: true, handle: changes},
 		{method: "POST", path: "/changes", summary: "Drain a server, put it into maintenance, make it ready, give it a weight or a maxconn, " +
 			"add, remove or shut it; the answer is the server as it is then, or null if it is gone",
-			body: Order{}, answer: &census.Server{}, also: []int{unreadable, notFound, conflict, outdated, tooLarge, refused}, tagged: true, handle: change},
+			body: Order{}, answer: &census.Server{}, also: []int{notFound, conflict, outdated, tooLarge, refused}, tagged: true, handle: change},
 		{method: "DELETE", path: "/changes", summary: "Take back what was changed: of a server, of a pool, or everything",
 			query: []param{ofPool, ofServer}, answer: Changes{}, also: []int{notFound, conflict, outdated, refused}, tagged: true, handle: clearChanges},
 	}
@@ -85,17 +85,17 @@ func changeRoutes() []route {
 func sessionRoutes() []route {
 	return []route{
 		{method: "GET", path: "/sessions", summary: "What is in flight: exchanges, tunnels and streams at servers, the oldest first",
-			query: []param{ofPool, ofServer, atMost}, answer: Sessions{}, also: []int{unreadable}, handle: sessions},
+			query: []param{ofPool, ofServer, atMost}, answer: Sessions{}, handle: sessions},
 		{method: "DELETE", path: "/sessions", summary: "End what is in flight: one by its ID, or all of a server",
-			query: []param{{"id", "of one session"}, ofPool, ofServer}, answer: Count{}, also: []int{unreadable, notFound}, handle: shutSessions},
+			query: []param{{"id", "of one session"}, ofPool, ofServer}, answer: Count{}, also: []int{notFound}, handle: shutSessions},
 		{method: "GET", path: "/connections", summary: "Which clients are connected, the oldest first", query: []param{atMost},
-			answer: Connections{}, also: []int{unreadable}, handle: connections},
+			answer: Connections{}, handle: connections},
 		{method: "DELETE", path: "/connections/{id}", summary: "Close a client's connection at once", answer: Count{},
-			also: []int{unreadable, notFound}, handle: closeConnection},
+			also: []int{notFound}, handle: closeConnection},
 		{method: "GET", path: "/tables", summary: "The tables of persistence", answer: []Table{}, handle: tables},
 		{method: "GET", path: "/tables/{table}", summary: "The entries of a table",
 			query:  []param{{"key", "only of that client"}, {"server", "only those of that server"}, atMost},
-			answer: Entries{}, also: []int{unreadable, notFound}, handle: entries},
+			answer: Entries{}, also: []int{notFound}, handle: entries},
 		{method: "DELETE", path: "/tables/{table}", summary: "Forget entries of a table: of a client, of a server, or all",
 			query: []param{{"key", "only of that client"}, {"server", "only those of that server"}}, answer: Count{}, also: []int{notFound}, handle: clearEntries},
 	}
@@ -103,19 +103,19 @@ func sessionRoutes() []route {
 
 func configRoutes() []route {
 	const size = syntax.MaxSize
-	load := []int{outdated, conflict, tooLarge, refused, unreadable}
+	load := []int{outdated, conflict, tooLarge, refused}
 	return []route{
 		{method: "GET", path: "/config", summary: "The configuration in force, with the texts of all its files", answer: Config{}, also: []int{notFound},
 			tagged: true, handle: config},
 		{method: "GET", path: "/config/source", summary: "The text of its own file", answer: text(""), also: []int{notFound}, tagged: true, handle: source},
 		{method: "GET", path: "/config/graph", summary: "Its listeners, sites, routes, pools and servers, with what was changed at run time",
 			query:  []param{{"format", "json, text, dot or svg"}},
-			answer: explain.Outline{}, also: []int{unreadable, unavailable}, tagged: true, handle: outline},
+			answer: explain.Outline{}, also: []int{unavailable}, tagged: true, handle: outline},
 		{method: "GET", path: "/history", summary: "The configurations that were in force, the newest first", answer: History{}, tagged: true, handle: listHistory},
 		{method: "GET", path: "/history/{number}", summary: "One of them, with the texts of all its files", answer: Config{},
-			also: []int{unreadable, notFound}, handle: historyEntry},
+			also: []int{notFound}, handle: historyEntry},
 		{method: "GET", path: "/history/{number}/diff", summary: "What one changed in the one before it, or in the one named by `from`; in the unified form",
-			query: []param{{"from", "the number of the other one"}}, answer: text(""), also: []int{unreadable, notFound}, handle: historyDiff},
+			query: []param{{"from", "the number of the other one"}}, answer: text(""), also: []int{notFound}, handle: historyDiff},
 		{method: "POST", path: "/load", summary: "Put a configuration in force: its text is the body", maxBody: size + 1,
 			query:  []param{{"name", "of the file, for imports and diagnostics"}, dryRun, confirmed},
 			body:   text(""),

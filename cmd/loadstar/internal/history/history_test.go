@@ -3,7 +3,9 @@ package history
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,12 +94,25 @@ func TestDiffAndFiles(t *testing.T) {
 func TestGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c Confirm
-		var calls []time.Duration
+		var mu sync.Mutex
+		var made []time.Duration
+		calls := func() []time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(made)
+		}
+		forget := func() {
+			mu.Lock()
+			defer mu.Unlock()
+			made = nil
+		}
 		begin := time.Now()
 		await := func(fail int) {
 			c.Await(Pending{Number: 2, BackTo: 1, Deadline: time.Now().Add(time.Minute)}, func() error {
-				calls = append(calls, time.Since(begin))
-				if len(calls) <= fail {
+				mu.Lock()
+				defer mu.Unlock()
+				made = append(made, time.Since(begin))
+				if len(made) <= fail {
 					return errors.New("not now")
 				}
 				return nil
@@ -106,31 +121,32 @@ func TestGoesBack(t *testing.T) {
 		await(0)
 		time.Sleep(time.Minute - time.Millisecond)
 		synctest.Wait()
-		if p, ok := c.Pending(); !ok || p.BackTo != 1 || len(calls) != 0 {
-			t.Errorf("too early: %v", calls)
+		if p, ok := c.Pending(); !ok || p.BackTo != 1 || len(calls()) != 0 {
+			t.Errorf("too early: %v", calls())
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if _, ok := c.Pending(); ok || len(calls) != 1 || calls[0] != time.Minute {
-			t.Errorf("went back after %v", calls)
+		if _, ok := c.Pending(); ok || len(calls()) != 1 || calls()[0] != time.Minute {
+			t.Errorf("went back after %v", calls())
 		}
 
-		calls, begin = nil, time.Now()
+		forget()
+		begin = time.Now()
 		await(2)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if fmt.Sprint(calls) != "[1m0s 1m10s 1m20s]" {
-			t.Errorf("tried after %v", calls)
+		if fmt.Sprint(calls()) != "[1m0s 1m10s 1m20s]" {
+			t.Errorf("tried after %v", calls())
 		}
 
-		calls = nil
+		forget()
 		await(0)
 		if p, err := c.Done(); err != nil || p.Number != 2 {
 			t.Error(p, err)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(calls) != 0 {
+		if len(calls()) != 0 {
 			t.Error("went back although it was confirmed")
 		}
 		if _, err := c.Done(); !errors.Is(err, ErrNothingPending) {
@@ -142,7 +158,7 @@ func TestGoesBack(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(calls) != 0 {
+		if len(calls()) != 0 {
 			t.Error("went back although another configuration came")
 		}
 	})

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -232,6 +234,61 @@ func TestStatsLetGo(t *testing.T) {
 		return strings.Contains(page, "#2</b>") && !strings.Contains(page, "draining")
 	}) {
 		t.Error("the old configuration is still in use")
+	}
+}
+
+// TestStatsOrders: what is ordered on the page is in force at once, and after a
+// reload.
+func TestStatsOrders(t *testing.T) {
+	in, port, _ := watched(t)
+	host := rig.Addr(port)
+	token := regexp.MustCompile(`name="token" value="([^"]+)"`).FindStringSubmatch(fetchStats(t, port, "/lb-stats"))
+	if token == nil {
+		t.Fatal("the page has no form")
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	order := func(action string) {
+		form := url.Values{"token": {token[1]}, "pool": {"web"}, "s": {"one"}, "action": {action}, "weight": {"7"}}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/lb-stats", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth("admin", statsPassword)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", "http://"+host)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusSeeOther || !strings.Contains(resp.Header.Get("Location"), "did="+action) {
+			t.Fatalf("%s: %s to %q", action, resp.Status, resp.Header.Get("Location"))
+		}
+	}
+	generation := 1
+	for _, c := range []struct{ action, column, value string }{
+		{"drain", "status", "DRAIN"}, {"maint", "status", "MAINT"}, {"ready", "status", "UP"}, {"weight", "weight", "7"}, {"shut", "status", "UP"},
+	} {
+		order(c.action)
+		for _, when := range []string{"at once", "after a reload"} {
+			var row map[string]string
+			if !rig.Until(e2e.Patience, func() bool {
+				_, rows := statsRows(t, fetchStats(t, port, "/lb-stats;csv"))
+				row = rows["web/one"]
+				return row[c.column] == c.value
+			}) {
+				t.Errorf("%s, %s: %s is %q, not %q", c.action, when, c.column, row[c.column], c.value)
+			}
+			if when == "at once" {
+				in.Reload()
+				generation++
+				if !rig.Until(e2e.Patience, func() bool {
+					return strings.Contains(fetchStats(t, port, "/lb-stats"), fmt.Sprintf("#%d</b>", generation))
+				}) {
+					t.Fatal("no reload")
+				}
+			}
+		}
 	}
 }
 

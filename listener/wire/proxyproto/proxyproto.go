@@ -105,7 +105,8 @@ func parse2(b []byte) (Header, error) {
 	const version, local, proxy, unspec = 0x20, 0, 1, 0
 	out := Header{Told: flow.Told{Version: 2, Local: true}}
 	if b[12] == version|proxy && b[13] == unspec {
-		return out, out.tlvs(b, prefix)
+		err := out.tlvs(b, prefix)
+		return out, err
 	}
 	h, err := pires.Read(bufio.NewReaderSize(bytes.NewReader(b), len(b)))
 	if err != nil {
@@ -119,7 +120,8 @@ func parse2(b []byte) (Header, error) {
 	if !ok || prefix+raw > len(b) {
 		return Header{}, fmt.Errorf("PROXY header of the unknown family %#x", b[13])
 	}
-	return out, out.tlvs(b, prefix+raw)
+	err = out.tlvs(b, prefix+raw)
+	return out, err
 }
 
 // addressBytes is how long the addresses of a family are.

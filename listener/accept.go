@@ -29,7 +29,7 @@ func (s *Socket) accept() {
 		}
 		s.failed(err)
 	}
-	if !s.handed.Load() {
+	if !s.handed.Load() || s.packets() != nil { // a handshake in progress is ours to end
 		s.empty()
 	}
 	_ = s.l.Close()

@@ -14,6 +14,7 @@ import (
 // Handed is a socket that another process may go on with.
 type Handed struct {
 	File   *os.File // a descriptor of its own; whoever got it closes it
+	Links  []string // of a UDP socket: the ways to the connections that stay here
 	socket *Socket
 }
 
@@ -29,7 +30,11 @@ func (s *Set) Hand() ([]Handed, error) {
 			}
 			return nil, fmt.Errorf("%s: %w", sock.Key, err)
 		}
-		out = append(out, Handed{File: f, socket: sock})
+		h := Handed{File: f, socket: sock}
+		if p := sock.packets(); p != nil {
+			h.Links = p.links()
+		}
+		out = append(out, h)
 	}
 	return out, nil
 }
@@ -63,18 +68,26 @@ func Release(l net.Listener) {
 	}
 }
 
-// Leave stops accepting on all sockets. Those in handed are another process's now:
-// what the kernel has queued there is left to it. Connections end after their next
-// exchange, streams when they are over, nothing is cut; it returns when the last
-// has ended, or with ctx. Shutdown may follow.
-func (s *Set) Leave(ctx context.Context, handed []Handed) {
+// Surrender tells sockets that another process has them now; it reads the UDP sockets
+// among them from then on. Leave is to follow.
+func Surrender(handed []Handed) {
 	for _, h := range handed {
-		h.socket.handed.Store(true)
+		if h.socket.handed.Swap(true) {
+			continue
+		}
 		Release(h.socket.l)
 		if p := h.socket.packets(); p != nil {
 			p.surrender()
 		}
 	}
+}
+
+// Leave stops accepting on all sockets. Those in handed are another process's now:
+// what the kernel has queued there is left to it. Connections end after their next
+// exchange, streams when they are over, nothing is cut; it returns when the last
+// has ended, or with ctx. Shutdown may follow.
+func (s *Set) Leave(ctx context.Context, handed []Handed) {
+	Surrender(handed)
 	s.mu.Lock()
 	for _, sock := range s.current {
 		s.dismiss(sock)

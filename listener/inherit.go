@@ -19,8 +19,36 @@ import (
 // that one of them has gets that socket instead of binding a new one. A nil
 // Inherited has none. Its methods may be called from any goroutine.
 type Inherited struct {
-	mu   sync.Mutex
-	list []*heirloom
+	mu    sync.Mutex
+	list  []*heirloom
+	begin chan struct{} // see Hold
+}
+
+// legacy is what else there is to know of a UDP socket that another process had.
+type legacy struct {
+	links []string        // the ways to the connections that stay there
+	begin <-chan struct{} // closed when it reads no more; nil: nobody else reads
+}
+
+// Hold has UDP sockets not be read before Begin: until then the process that they came
+// from does.
+func (h *Inherited) Hold() { h.begin = make(chan struct{}) }
+
+// Begin ends Hold.
+func (h *Inherited) Begin() {
+	if h.begin != nil {
+		close(h.begin)
+	}
+}
+
+// Link gives the ways to the connections of a socket, the i-th added, that stay with
+// the process which it came from.
+func (h *Inherited) Link(i int, links []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i < len(h.list) {
+		h.list[i].links = links
+	}
 }
 
 // heirloom is one such socket; what it is bound to was asked of the kernel.
@@ -32,6 +60,7 @@ type heirloom struct {
 	path    string         // of unix
 	keep    bool           // the file of a unix socket is not ours to remove
 	taken   bool
+	links   []string
 }
 
 // Add takes a descriptor over, with keep set if the file of a unix socket stays
@@ -126,14 +155,15 @@ func (h *Inherited) stream(key Key) (net.Listener, error) {
 	return l, nil
 }
 
-// Packet gives the inherited UDP socket of host:port or :port; nil if there is none.
-func (h *Inherited) Packet(address string) (net.PacketConn, error) {
-	in := h.take(Key{Network: "udp", Address: address})
+// packet gives the inherited UDP socket of host:port or :port; nil if there is none.
+func (h *Inherited) packet(address string) (net.PacketConn, legacy, error) {
+	in := h.take(Key{Network: networkUDP, Address: address})
 	if in == nil {
-		return nil, nil
+		return nil, legacy{}, nil
 	}
 	defer in.file.Close()
-	return net.FilePacketConn(in.file)
+	pc, err := net.FilePacketConn(in.file)
+	return pc, legacy{in.links, h.begin}, err
 }
 
 // dress gives a socket that somebody else has bound the options that it would have

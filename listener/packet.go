@@ -29,12 +29,13 @@ type datagrams struct {
 	mu   sync.Mutex
 	refs int
 	end  flow.PacketEndpoint // nil before the first start
+	was  legacy              // where the socket came from
 }
 
 // listenPackets binds a UDP socket, or takes over one that is handed to the
 // process. Nothing is read of it before start.
 func (h *Host) listenPackets(key Key, share bool) (*packets, error) {
-	pc, err := h.Inherited.Packet(key.Address)
+	pc, was, err := h.Inherited.packet(key.Address)
 	if pc == nil && err == nil {
 		pc, err = bindPackets(key, share)
 	}
@@ -46,7 +47,7 @@ func (h *Host) listenPackets(key Key, share bool) (*packets, error) {
 		_ = pc.Close()
 		return nil, errors.New("no UDP socket")
 	}
-	return &packets{shared: &datagrams{pc: u, refs: 1}}, nil
+	return &packets{shared: &datagrams{pc: u, refs: 1, was: was}}, nil
 }
 
 func bindPackets(key Key, share bool) (net.PacketConn, error) {
@@ -87,6 +88,9 @@ func (p *packets) start(server flow.PacketServer, source *flow.Source) error {
 			secret = b.Packets.Secret
 		}
 		d.end = server.Endpoint(d.pc, &secret)
+		if err := d.end.Succeed(d.was.links, d.was.begin); err != nil {
+			return err
+		}
 	}
 	l, err := d.end.Listen(source)
 	if err != nil {
@@ -150,15 +154,32 @@ func (p *packets) release() {
 	_ = d.pc.Close()
 }
 
-// surrender leaves the socket to another process. Of two that read it each would
-// get some packets of the other's connections and take them for garbage, so ours
-// end here; clients are told, and come back to the other process.
-func (p *packets) surrender() {
-	_ = p.Close()
+// links gives the ways to the connections that stay here when another process goes on
+// with the socket.
+func (p *packets) links() []string {
 	d := p.shared
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.end != nil {
+	if d.end == nil {
+		return nil
+	}
+	links, err := d.end.Links()
+	if err != nil {
+		return nil // its connections end with the handover, and clients come back
+	}
+	return links
+}
+
+// surrender leaves the socket to another process, which passes on what is for our
+// connections. Without a way to them they end here: of two processes that read one
+// socket each would get packets of the other's connections, and take them for garbage.
+func (p *packets) surrender() {
+	d := p.shared
+	d.mu.Lock()
+	passed := d.end == nil || d.end.Surrender()
+	d.mu.Unlock()
+	if !passed {
+		_ = p.Close()
 		_ = d.end.Close()
 	}
 }

@@ -110,7 +110,7 @@ var confined = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/"},
 	"github.com/spf13/pflag":              {"cmd/"},
 	"github.com/rogpeppe/go-internal":     {"cmd/"},
-	"golang.org/x/net":                    {"listener/wire/http2", "listener/wire/http3", "modules/health", "cmd/lbbench"},
+	"golang.org/x/net":                    {"listener/http3", "listener/wire/http2", "listener/wire/http3", "modules/health", "cmd/lbbench"},
 	"golang.org/x/crypto":                 {"modules/auth", "modules/certs"},
 	"golang.org/x/term":                   {"cmd/"},
 	"golang.org/x/sys":                    {"listener/", "logging/", "modules/transport", "cmd/"},

@@ -50,6 +50,10 @@ func fromPredecessor(count string) (*inheritance, error) {
 	if err := json.NewDecoder(in.channel).Decode(&in.handover); err != nil {
 		return nil, fmt.Errorf("what the old process says is not understood: %w", err)
 	}
+	for i, links := range in.Links {
+		in.sockets.Link(i, links)
+	}
+	in.sockets.Hold()
 	return in, nil
 }
 
@@ -91,6 +95,7 @@ func (in *inheritance) serves() error {
 		return fmt.Errorf("the old process cannot be told: %w", err)
 	}
 	_, _ = io.Copy(io.Discard, in.channel)
+	in.sockets.Begin()
 	return nil
 }
 

@@ -39,6 +39,7 @@ const upgradePatience = time.Minute
 type handover struct {
 	Servers []upstream.Health `json:"servers"`
 	Changes []overlay.Change  `json:"changes,omitempty"` // made at run time
+	Links   [][]string        `json:"links,omitempty"`   // of the sockets, in their order; see listener.Handed
 }
 
 // takeover is what the new process answers: that it serves, and on which of the
@@ -139,7 +140,7 @@ func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	answer, err := child.serves(ctx, handover{Servers: p.runtime.Health(), Changes: p.runtime.Overlay().Export()})
+	answer, err := child.serves(ctx, handover{Servers: p.runtime.Health(), Changes: p.runtime.Overlay().Export(), Links: h.links()})
 	if err == nil && !p.ending.CompareAndSwap(false, true) {
 		err = errLeaving
 	}
@@ -149,6 +150,7 @@ func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 		return 0, err
 	}
 	p.heir = h.heir(child.pid, answer.Taken)
+	listener.Surrender(p.heir.handed)
 	p.notify.replaced(child.pid)
 	_ = child.channel.Close() // it may tell systemd that it is ready now
 	p.signals.inner <- sigLeave
@@ -188,6 +190,14 @@ func (p *process) hand() (*hands, error) {
 		h.files = append(h.files, f)
 	}
 	return h, nil
+}
+
+func (h *hands) links() [][]string {
+	var out [][]string
+	for _, s := range h.sockets {
+		out = append(out, s.Links)
+	}
+	return out
 }
 
 func (h *hands) close() {

@@ -18,6 +18,16 @@ type PacketEndpoint interface {
 	// listener at a time; closing it leaves connections alone, and gives those
 	// that wait to be accepted before it ends.
 	Listen(source *Source) (net.Listener, error)
+	// Links gives, as texts, the ways by which an heir reaches this endpoint and
+	// those before it. An heir is another process that goes on with the socket:
+	// connections stay where they are, and what arrives for them is passed on.
+	Links() ([]string, error)
+	// Succeed makes the endpoint an heir, before Listen: it reads the socket once
+	// begin is closed, nil at once, and passes on what is for others.
+	Succeed(links []string, begin <-chan struct{}) error
+	// Surrender leaves reading the socket to an heir; false if nobody asked for
+	// Links, and so nothing would be passed on.
+	Surrender() bool
 	// Close ends what is left of the connections, and closes the socket.
 	Close() error
 }

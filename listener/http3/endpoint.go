@@ -20,7 +20,7 @@ type Server struct{}
 // Endpoint is a UDP socket whose QUIC connections are served.
 type Endpoint struct {
 	tr      *quic.Transport
-	pc      *net.UDPConn
+	pc      *socket
 	shaking atomic.Int64 // handshakes in progress
 }
 
@@ -32,10 +32,10 @@ const shakingLimit = 64
 // §10.3) and address tokens (§8.1.3); one that is kept over a restart lets
 // clients notice at once that their connections are gone.
 func (Server) Endpoint(pc *net.UDPConn, secret *[64]byte) flow.PacketEndpoint {
-	e := &Endpoint{pc: pc}
+	e := &Endpoint{pc: newSocket(pc)}
 	reset, token := quic.StatelessResetKey(secret[:32]), quic.TokenGeneratorKey(secret[32:])
 	e.tr = &quic.Transport{
-		Conn: pc, ConnectionIDLength: 8, StatelessResetKey: &reset, TokenGeneratorKey: &token,
+		Conn: e.pc, ConnectionIDGenerator: ids(e.pc.own.tag), StatelessResetKey: &reset, TokenGeneratorKey: &token,
 		VerifySourceAddress: func(net.Addr) bool { return e.shaking.Load() >= shakingLimit },
 		ConnContext:         e.begin,
 	}
@@ -124,7 +124,7 @@ func (a *attempt) settle() {
 // Close closes the socket. Connections that are still open end with it.
 func (e *Endpoint) Close() error {
 	err := e.tr.Close()
-	if cerr := e.pc.Close(); err == nil {
+	if cerr := e.pc.end(); err == nil {
 		err = cerr
 	}
 	return err

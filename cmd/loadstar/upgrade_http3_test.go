@@ -40,7 +40,7 @@ func TestUpgradeHTTP3(t *testing.T) {
 	})
 	port := e2e.Ports(t, 1)[0]
 	d := e2e.RunDaemon(t, fmt.Sprintf("https://localhost:%d {\n\tlog off\n\ttls internal protocols h1 h2 h3\n\tproxy web\n}\npool web {\n\tserver one 127.0.0.1:%d\n}\n", port, origin), port)
-	cfg := trustingRoot(t, filepath.Join(state, "internal", "root.crt"), "localhost")
+	cfg := trusting(t, filepath.Join(state, "internal", "root.crt"), "localhost")
 
 	type answer struct {
 		body string

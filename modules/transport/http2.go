@@ -54,7 +54,7 @@ func (t *HTTP) shared(x *flow.Exchange, s *upstream.Server) *flow.Error {
 		if x.Record.Fresh || x.Record.Timings.Connected == 0 {
 			x.Record.Timings.Connected = flow.Now()
 		}
-		if fault = st.exchange(x, s); fault == nil {
+		if fault = st.exchange(x); fault == nil {
 			return nil
 		}
 		if try == again || !fault.Stale || !Rewind(x) {

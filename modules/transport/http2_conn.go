@@ -112,8 +112,7 @@ func newMux(nc net.Conn, s *upstream.Server, set *Idle) *mux {
 // how many streams it takes. within is the time left; 0: any.
 func (m *mux) greet(within time.Duration) *flow.Error {
 	m.mu.Lock()
-	b := append(m.out, h2.Preface...)
-	b = h2.AppendFrame(b, 4*6, h2.TypeSettings, 0, 0)
+	b := h2.AppendFrame([]byte(h2.Preface), 4*6, h2.TypeSettings, 0, 0)
 	b = h2.AppendSetting(b, h2.SettingPush, 0)
 	b = h2.AppendSetting(b, h2.SettingStreams, maxStreams)
 	b = h2.AppendSetting(b, h2.SettingWindow, streamWindow)

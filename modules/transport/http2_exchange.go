@@ -6,12 +6,11 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // exchange sends the request, whose head is in the buffer already, and takes the
 // head of the final answer.
-func (s *stream) exchange(x *flow.Exchange, srv *upstream.Server) *flow.Error {
+func (s *stream) exchange(x *flow.Exchange) *flow.Error {
 	x.OnLeave(s)
 	if x.Flight != nil {
 		x.Flight.Carry(s)

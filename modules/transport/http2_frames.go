@@ -231,24 +231,23 @@ func (m *mux) onReset(id uint32, e h2.Code) {
 }
 
 func (m *mux) onWindow(id uint32, n int64) {
-	switch {
-	case id == 0:
+	if id == 0 {
 		if m.window += n; n == 0 || m.window > h2.MaxWindow {
 			m.protest(h2.CodeFlow)
 			return
 		}
 		m.unblock()
-	default:
-		s := m.find(id)
-		if s == nil {
-			return
-		}
-		if s.window += n; n == 0 || s.window > h2.MaxWindow {
-			s.malformed(h2.CodeFlow)
-			return
-		}
-		s.cond.Broadcast()
+		return
 	}
+	s := m.find(id)
+	if s == nil {
+		return
+	}
+	if s.window += n; n == 0 || s.window > h2.MaxWindow {
+		s.malformed(h2.CodeFlow)
+		return
+	}
+	s.cond.Broadcast()
 }
 
 // onSettings takes in the server's settings (RFC 9113 §6.5.2); mu is held.

@@ -24,11 +24,10 @@ import (
 // Status tells how the process is.
 func (p *process) Status() api.Status {
 	c := p.runtime.Census().Process
-	changes, _ := p.Changes()
 	st := api.Status{
 		Version: c.Version, PID: c.PID, Generation: c.Generation, Started: c.Started,
 		Loaded: c.Loaded, LastLoad: c.Loads.Last, LastLoadOK: c.Loads.LastOK, Loads: c.Loads.Good, LoadsFailed: c.Loads.Failed,
-		Connections: c.Connections.Open, Goroutines: runtime.NumGoroutine(), Draining: c.Draining, Changes: len(changes),
+		Connections: c.Connections.Open, Goroutines: runtime.NumGoroutine(), Draining: c.Draining, Changes: p.runtime.Overlay().Len(),
 	}
 	if wait, ok := p.confirm.Pending(); ok {
 		st.Pending = &wait

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
 	"github.com/loadstar-lb/loadstar/listener"
 	"github.com/loadstar-lb/loadstar/modules/overlay"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
@@ -120,7 +121,10 @@ func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 	if p.ending.Load() {
 		return 0, errLeaving
 	}
+	_, waits := p.confirm.Pending()
 	switch {
+	case waits: // the new process would read the file, and nobody would go back
+		return 0, api.ErrPending
 	case os.Getpid() == 1:
 		return 0, errors.New("this is process 1, with whose end everything else here ends: replace the container instead")
 	case p.self == "":

@@ -54,6 +54,9 @@ func New(d Deps) *Overlay {
 // Current gives the changes that are kept.
 func (o *Overlay) Current() *Set { return o.set.Load() }
 
+// Len counts the changes that are kept.
+func (o *Overlay) Len() int { return len(o.set.Load().kept) }
+
 // Version counts the changes; it is for Change.If.
 func (o *Overlay) Version() uint64 { return o.set.Load().version }
 

@@ -84,7 +84,7 @@ func TestHTTP3Reload(t *testing.T) {
 	}
 	for i := range reloads {
 		seen := done.Load()
-		if !rig.Until(2*e2e.Patience, func() bool { return done.Load() >= seen+2*clients || failed.Load() > 0 }) {
+		if !rig.Until(2*e2e.Patience, func() bool { return done.Load() >= seen+10*clients || failed.Load() > 0 }) {
 			t.Fatal("no request is answered any more")
 		}
 		in.Reload()

@@ -37,7 +37,6 @@ var floors = map[string]int{
 	// Loops over connections, lines, conditions, servers.
 	"dsl/format":       2,
 	"listener/http1":   2,
-	"listener/http2":   2,
 	"listener/multi":   2, // what HTTP/2 and HTTP/3 share
 	"listener/tunnel":  2,
 	"logging":          2,
@@ -52,6 +51,7 @@ var floors = map[string]int{
 	"dsl/lint":              3,
 	"dsl/reference":         3, // pages and grammar files, of the vocabulary
 	"listener":              3,
+	"listener/http2":        3,
 	"listener/http3":        3,
 	"logging/":              3, // formats and sinks
 	"modules/acme":          3, // certificates that are issued

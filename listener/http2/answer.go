@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
-	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -58,7 +58,7 @@ func (s *stream) Start() error {
 		return err
 	}
 	switch {
-	case s.tunnels():
+	case multi.Tunnels(&s.x):
 	case !flow.BodyAllowed(s.x.Req.Method, r.Status):
 		s.nobody = true
 	case r.ContentLength >= 0:
@@ -76,27 +76,9 @@ func (s *stream) Start() error {
 
 // finalHead appends the head of the final answer.
 func finalHead(s *stream, b []byte) []byte {
-	r := &s.x.Resp
-	status, length := r.Status, r.ContentLength
-	skip := uint64(h2.Hop)
-	switch {
-	case s.tunnels():
-		if length = -1; status == 101 {
-			status = 200
-		}
-		skip |= 1<<flow.FieldSecWebSocketAccept | 1<<flow.FieldContentLength
-	case r.Status < 200 || r.Status == 204 || r.Status == 304:
-		// To a 304 a length may be announced, but net/http's client then misses
-		// a body.
-		length = -1
-	}
-	b = h2.AppendStatus(b, status)
-	announced := length >= 0 && wire.Announces(&r.Header, length)
-	if !announced {
-		skip |= 1 << flow.FieldContentLength
-	}
-	b = h2.AppendFields(b, &r.Header, skip)
-	if length >= 0 && !announced {
+	status, length, skip := multi.Final(&s.x)
+	b = h2.AppendFields(h2.AppendStatus(b, status), &s.x.Resp.Header, skip)
+	if length >= 0 {
 		b = h2.AppendLength(b, length)
 	}
 	return b
@@ -176,7 +158,7 @@ func (s *stream) Finish() error {
 	defer c.mu.Unlock()
 	err := s.dead()
 	if err == nil {
-		if t := &s.x.Resp.Trailer; !s.nobody && hasTrailer(t) {
+		if t := &s.x.Resp.Trailer; !s.nobody && multi.HasTrailer(t) {
 			s.sendHead(h2.FlagEndStream, func(s *stream, b []byte) []byte { return appendTrailer(b, &s.x.Resp.Trailer) })
 			s.localEnd()
 		} else {
@@ -188,7 +170,7 @@ func (s *stream) Finish() error {
 		case !s.remoteEnded:
 			s.cut(h2.CodeNone)
 		default:
-			c.budget.good.Add(1)
+			c.budget.Good.Add(1)
 		}
 		c.flush()
 		err = c.failed
@@ -197,18 +179,9 @@ func (s *stream) Finish() error {
 	return err
 }
 
-func hasTrailer(h *flow.Header) bool {
-	for i := range h.Len() {
-		if id, _, _, ok := h.At(i); ok && !wire.NotTrailing(id) {
-			return true
-		}
-	}
-	return false
-}
-
 func appendTrailer(b []byte, h *flow.Header) []byte {
 	for i := range h.Len() {
-		if id, name, value, ok := h.At(i); ok && !wire.NotTrailing(id) {
+		if id, name, value, ok := h.At(i); ok && multi.Trails(id) {
 			b = h2.AppendField(b, id, name, value)
 		}
 	}

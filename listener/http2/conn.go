@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -47,10 +48,10 @@ type conn struct {
 	r, w      int
 	dec       *h2.Decoder
 	block     block
-	trailer   head      // what a trailer section is read into
-	fresh     []*stream // heads that came with the last read
+	trailer   multi.Head // what a trailer section is read into
+	fresh     []*stream  // heads that came with the last read
 	lastID    uint32
-	budget    budget
+	budget    multi.Budget
 	greeted   bool  // the preface was seen
 	settled   bool  // so were the first SETTINGS
 	ended     bool  // nothing more is read
@@ -97,8 +98,8 @@ func (Server) ServeConn(fc *flow.Conn) {
 		fc: fc, limits: fc.Pin().Limits, idleSince: now, scanned: now, sendWindow: h2.DefaultWindow, initial: h2.DefaultWindow,
 	}
 	c.agree(c.limits)
-	c.dec = h2.NewDecoder(c.emit, check)
-	c.budget.begin(now)
+	c.dec = h2.NewDecoder(c.emit, multi.Good)
+	c.budget.Begin(now)
 	c.written.L = &c.mu
 	fc.OnDrain(func() {
 		if !c.draining.Swap(true) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -34,7 +35,7 @@ func (c *conn) frame(f *h2.Frame, p []byte) {
 		case len(p) < 8:
 			c.abandon(h2.CodeFrameSize)
 		default:
-			c.charge(costFrame)
+			c.charge(multi.CostFrame)
 		}
 	case h2.TypeWindow:
 		c.onWindow(f, p)
@@ -43,13 +44,13 @@ func (c *conn) frame(f *h2.Frame, p []byte) {
 	case h2.TypeContinuation:
 		c.onContinuation(f, p)
 	default: // RFC 9113 §4.1: unknown types are ignored
-		c.charge(costFrame)
+		c.charge(multi.CostFrame)
 	}
 }
 
 // streamError resets a stream, open or not.
 func (c *conn) streamError(id uint32, e h2.Code) {
-	if !c.charge(costMalformed) {
+	if !c.charge(multi.CostMalformed) {
 		return
 	}
 	c.mu.Lock()
@@ -94,7 +95,7 @@ func (c *conn) onData(f *h2.Frame, p []byte) {
 		if s != nil || !ours { // what was on its way when we reset it is no fault
 			c.streamError(f.ID, h2.CodeClosed)
 		} else if size == 0 {
-			c.charge(costFrame)
+			c.charge(multi.CostFrame)
 		}
 		return
 	}
@@ -103,7 +104,7 @@ func (c *conn) onData(f *h2.Frame, p []byte) {
 	if e != h2.CodeNone {
 		c.streamError(f.ID, e)
 	} else if waste {
-		c.charge(costFrame)
+		c.charge(multi.CostFrame)
 	}
 }
 
@@ -171,7 +172,7 @@ func (c *conn) onPriority(f *h2.Frame, p []byte) {
 	case binary.BigEndian.Uint32(p)&h2.MaxWindow == f.ID:
 		c.streamError(f.ID, h2.CodeProtocol)
 	default:
-		c.charge(costFrame)
+		c.charge(multi.CostFrame)
 	}
 }
 
@@ -184,7 +185,7 @@ func (c *conn) onReset(f *h2.Frame, p []byte) {
 		c.abandon(h2.CodeFrameSize)
 		return
 	}
-	if !c.charge(costReset) {
+	if !c.charge(multi.CostReset) {
 		return
 	}
 	c.mu.Lock()
@@ -203,7 +204,7 @@ func (c *conn) onPing(f *h2.Frame, p []byte) {
 		c.abandon(h2.CodeProtocol)
 	case len(p) != 8:
 		c.abandon(h2.CodeFrameSize)
-	case c.charge(costFrame) && !f.Has(h2.FlagAck):
+	case c.charge(multi.CostFrame) && !f.Has(h2.FlagAck):
 		c.mu.Lock()
 		c.out = append(h2.AppendFrame(c.out, 8, h2.TypePing, h2.FlagAck, 0), p...)
 		c.mu.Unlock()
@@ -220,7 +221,7 @@ func (c *conn) onWindow(f *h2.Frame, p []byte) {
 		c.abandon(h2.CodeProtocol)
 		return
 	}
-	if !c.charge(costFrame) {
+	if !c.charge(multi.CostFrame) {
 		return
 	}
 	if n == 0 {
@@ -263,7 +264,7 @@ func (c *conn) onSettings(f *h2.Frame, p []byte) {
 		return
 	}
 	c.settled = true
-	if !c.charge(costFrame*int64(1+len(p)/6)) || ack {
+	if !c.charge(multi.CostFrame*int64(1+len(p)/6)) || ack {
 		return
 	}
 	e := h2.CodeNone

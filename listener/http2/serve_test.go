@@ -269,7 +269,7 @@ func TestWebSocket(t *testing.T) {
 			return
 		}
 		if x.Resp.Status = 200; string(x.Req.Path) != "/plain" {
-			accept := x.Responder().(*stream).accept[:]
+			accept := x.Responder().(*stream).head.Accept()
 			if string(x.Req.Path) == "/wrong" {
 				accept = make([]byte, 28)
 			}

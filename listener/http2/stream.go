@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -15,17 +16,15 @@ type stream struct {
 	id   uint32
 	fc   flow.Conn // the connection as this exchange sees it: with a generation of its own
 	x    flow.Exchange
-	head head
+	head multi.Head
 	cond sync.Cond // of c.mu
 
 	fault     *flow.Error // what came is no request
-	extended  bool        // extended CONNECT (RFC 8441)
 	tunnel    func(flow.Stream, []byte)
 	received  int64 // bytes of its frames
 	left      int64 // of an answer with a length
 	nobody    bool  // the answer's body is not to be sent
 	answerErr error
-	accept    [28]byte // the Sec-WebSocket-Accept to come
 
 	// Guarded by c.mu:
 	served      bool // its exchange has begun
@@ -69,8 +68,8 @@ func (c *conn) newStream(id uint32) *stream {
 	fc := &s.fc
 	fc.Conn, fc.ID, fc.Client, fc.Peer, fc.Local, fc.TLS = c.fc.Conn, c.fc.ID, c.fc.Client, c.fc.Peer, c.fc.Local, c.fc.TLS
 	fc.Hello, fc.Told, fc.Accepted, fc.Source, fc.Active, fc.Ended = c.fc.Hello, c.fc.Told, c.fc.Accepted, c.fc.Source, c.fc.Active, c.fc.Ended
-	s.head.begin()
-	s.fault, s.extended, s.tunnel, s.received, s.left, s.nobody, s.answerErr = nil, false, nil, 0, -1, false, nil
+	s.head.Begin()
+	s.fault, s.tunnel, s.received, s.left, s.nobody, s.answerErr = nil, nil, 0, -1, false, nil
 	s.served, s.remoteEnded, s.localEnded, s.reset, s.gone = false, false, false, false, false
 	s.bodyErr, s.bodyClosed, s.length, s.got, s.recvWindow, s.owed = nil, false, -1, 0, c.window, 0
 	s.hasTrailer, s.window, s.sent, s.lastAt, s.lastGen = false, c.initial, 0, 0, c.outGen-1
@@ -91,8 +90,8 @@ func (s *stream) release() {
 	if cap(s.view) > keptBuffer {
 		s.view = nil
 	}
-	if cap(s.head.arena) > keptBuffer {
-		s.head.arena = nil
+	if cap(s.head.Arena) > keptBuffer {
+		s.head.Arena = nil
 	}
 	s.c, s.fc.Conn, s.fc.TLS, s.fc.Hello, s.fc.Told, s.fc.Source, s.fc.Active, s.fc.Ended, s.x.Conn = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	streams.Put(s)

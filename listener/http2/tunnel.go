@@ -1,10 +1,6 @@
 package http2
 
 import (
-	"bytes"
-	"crypto/rand"
-	"crypto/sha1"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -15,68 +11,11 @@ import (
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
-// upgrade makes an extended CONNECT the request that HTTP/1 has for it: GET with
-// an Upgrade field (RFC 8441 §5). The key that goes with a WebSocket's is made up
-// here, and so is the check of its answer.
-func (s *stream) upgrade(r *flow.Request) {
-	h := &s.head
-	protocol := h.bytes(h.pseudo[pseudoProtocol])
-	if len(protocol) == 0 || flow.EqualFold(protocol, "h2c") || flow.EqualFold(protocol, "h2") {
-		h.bad("malformed :protocol")
-		return
-	}
-	for _, c := range protocol {
-		if c <= ' ' || c >= 0x7f || c == ',' || c == ';' || c == ':' {
-			h.bad("malformed :protocol")
-			return
-		}
-	}
-	if s.remoteEnded {
-		h.bad("CONNECT on a stream that has ended")
-		return
-	}
-	r.Method, r.Upgrade = "GET", protocol
-	if !flow.EqualFold(protocol, "websocket") {
-		return
-	}
-	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
-	var key [24 + len(websocketGUID)]byte
-	base64.StdEncoding.Encode(key[:24], raw[:])
-	r.Header.DelID(flow.FieldSecWebSocketKey)
-	r.Header.AddID(flow.FieldSecWebSocketKey, key[:24])
-	copy(key[24:], websocketGUID)
-	sum := sha1.Sum(key[:])
-	base64.StdEncoding.Encode(s.accept[:], sum[:])
-}
-
-// websocketGUID is RFC 6455 §1.3's.
-const websocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-// tunnels reports whether the answer turns the stream into a tunnel.
-func (s *stream) tunnels() bool {
-	return s.x.Resp.Status == 101 || s.x.Req.Method == "CONNECT" && s.x.Resp.Status/100 == 2
-}
-
-var (
-	errNotSwitched = errors.New("http2: a server took a request to switch protocols for another one")
-	errAccept      = errors.New("http2: a server accepted another WebSocket than was asked for")
-)
-
-// switched checks the answer to an extended CONNECT, where 2xx means that the
-// tunnel stands: a server's 2xx of another meaning must not arrive.
+// switched checks the answer to an extended CONNECT; one that is not what was
+// asked for becomes a 502.
 func (s *stream) switched() error {
-	r := &s.x.Resp
-	if !s.extended {
-		return nil
-	}
-	var err error
-	switch {
-	case r.Status/100 == 2:
-		err = errNotSwitched
-	case r.Status == 101 && flow.EqualFold(s.x.Req.Upgrade, "websocket") && !bytes.Equal(r.Header.GetID(flow.FieldSecWebSocketAccept), s.accept[:]):
-		err = errAccept
-	default:
+	fault := s.head.Switched(&s.x)
+	if fault == nil {
 		return nil
 	}
 	c := s.c
@@ -88,9 +27,9 @@ func (s *stream) switched() error {
 		c.flush()
 	}
 	c.mu.Unlock()
-	s.answerErr = err
+	s.answerErr = fault.Err
 	s.x.Record.Status = 502
-	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer to an upgrade", Err: err}
+	return fault
 }
 
 // Tunnel makes the stream one of bytes.

@@ -130,7 +130,7 @@ func (c *conn) end(s *stream, good bool) {
 func (c *conn) settle(s *stream) {
 	s.unqueue()
 	c.remove(s, false)
-	c.held -= cap(s.head.arena)
+	c.held -= cap(s.head.Arena)
 	if n := s.due + len(s.in); n > 0 {
 		s.due = 0
 		c.credit(n)

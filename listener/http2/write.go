@@ -124,7 +124,7 @@ func (s *stream) sendData(p []byte) (sent int, err error) {
 		c.sendWindow -= n
 		s.sent += h2.FrameHead + n
 		sent += int(n)
-		c.budget.sent.Add(n)
+		c.budget.Sent.Add(n)
 		s.writeBy = s.until()
 	}
 	return sent, nil

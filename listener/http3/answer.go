@@ -10,6 +10,7 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/multi"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
 )
 
@@ -27,7 +28,7 @@ func (s *stream) Inform(status int, h *flow.Header) error {
 	at := s.beginHead()
 	s.out = wire.AppendStatus(s.out, status)
 	if h != nil {
-		s.appendFields(h, multi.Hop|1<<flow.FieldContentLength)
+		s.appendFields(h, h2.Hop|1<<flow.FieldContentLength)
 	}
 	s.endHead(at)
 	return s.Flush()
@@ -72,7 +73,7 @@ func (s *stream) endHead(at int) { s.out = wire.Seal(s.out, at) }
 
 func (s *stream) appendFields(h *flow.Header, skip uint64) {
 	for i := range h.Len() {
-		if id, name, value, ok := h.At(i); ok && !multi.In(skip, id) {
+		if id, name, value, ok := h.At(i); ok && !h2.In(skip, id) {
 			s.out = wire.AppendField(s.out, id, name, value)
 		}
 	}
@@ -227,19 +228,38 @@ func (s *stream) appendTrailer(h *flow.Header) {
 	}
 }
 
-// Abort cuts the answer short. What was kept back of it still leaves, as a cut
+// Abort cuts the answer short, with what a server has cut it with. What was kept back of it still leaves, as a cut
 // may overtake it in any case.
-func (s *stream) Abort(error) {
+func (s *stream) Abort(err error) {
 	if !s.ended {
 		if s.dead() == nil && s.x.Started() && len(s.out) > 0 && s.answerErr == nil {
 			_ = s.q.TryWriteAll(s.out)
 		}
 		e := wire.CodeInternal
-		if s.fault != nil {
+		var reset *flow.Reset
+		switch {
+		case s.fault != nil:
 			e = wire.CodeMessage
+		case errors.As(err, &reset):
+			e = codeOf(h2.Code(reset.Code))
 		}
 		s.cut(e)
 	}
 	s.answerErr = flow.ErrAborted
 	s.x.Record.BytesOut = s.sent
+}
+
+// codeOf gives HTTP/2's code of a cut stream its like here.
+func codeOf(c h2.Code) wire.Code {
+	switch c {
+	case h2.CodeNone:
+		return wire.CodeNone
+	case h2.CodeRefused:
+		return wire.CodeRejected
+	case h2.CodeCancel:
+		return wire.CodeCancelled
+	case h2.CodeCalm:
+		return wire.CodeLoad
+	}
+	return wire.CodeInternal
 }

@@ -3,6 +3,7 @@ package http3
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -264,6 +265,28 @@ func TestReload(t *testing.T) {
 		case <-old.Done():
 		case <-time.After(guardTime):
 			t.Fatal("an idle connection holds what it does not use")
+		}
+	}
+}
+
+// What a server cuts its stream with arrives as the code that HTTP/3 has for it.
+func TestResetIsPassedOn(t *testing.T) {
+	want := map[string]wire.Code{
+		"/0": wire.CodeNone, "/1": wire.CodeInternal, "/7": wire.CodeRejected, "/8": wire.CodeCancelled, "/b": wire.CodeLoad, "/c": wire.CodeInternal,
+	}
+	h := serve(t, flowtest.Func(func(x *flow.Exchange) {
+		n, err := strconv.ParseUint(string(x.Req.Path[1:]), 16, 32)
+		if err != nil {
+			t.Error(err)
+		}
+		x.Resp.Status = 200
+		_ = x.Start()
+		x.Abort(&flow.Error{Side: flow.SideServer, Err: &flow.Reset{Code: uint32(n)}})
+	}), testLimits)
+	c := h.dial(t)
+	for path, code := range want {
+		if g := c.ask(headers(get(path)...)); g.cut() != code {
+			t.Errorf("%s: %#x, want %#x", path, g.cut(), code)
 		}
 	}
 }

@@ -167,7 +167,8 @@ func (s *stream) decode(h *multi.Head, p []byte, trailer bool) error {
 		if err != nil {
 			return err
 		}
-		h.Took(&s.limits, trailer, at, n)
+		name, value := arena[at:at+n], arena[at+n:]
+		h.Took(&s.limits, trailer, multi.Field{At: at, Name: n, ID: flow.LookupBytes(name), Good: multi.Good(name, value)})
 	}
 	return nil
 }

@@ -3,21 +3,14 @@ package multi
 import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
-
-// Hop are the fields that HTTP/2 and HTTP/3 have no place for (RFC 9113 §8.2.2,
-// RFC 9114 §4.2), as bits of their IDs.
-const Hop = 1<<flow.FieldConnection | 1<<flow.FieldKeepAlive | 1<<flow.FieldProxyConnection |
-	1<<flow.FieldTransferEncoding | 1<<flow.FieldUpgrade | 1<<flow.FieldHTTP2Settings
-
-// In reports whether an ID is in a set of bits.
-func In(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
 
 // Final tells what of x.Resp goes into the head of the final answer: the status,
 // the content-length that is to be added (-1: none), and the fields to leave out.
 func Final(x *flow.Exchange) (status int, length int64, skip uint64) {
 	r := &x.Resp
-	status, length, skip = r.Status, r.ContentLength, Hop
+	status, length, skip = r.Status, r.ContentLength, h2.Hop
 	switch {
 	case Tunnels(x):
 		if length = -1; status == 101 {

@@ -3,6 +3,7 @@ package multi
 import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
+	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
 // Head is a head, or a trailer section, as it is decoded: its bytes and where
@@ -63,12 +64,27 @@ func BadHead(cause string) *flow.Error {
 
 var errTooLarge = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 431, Cause: "header too large"}
 
-// Took takes in the field that a decoder has appended to the Arena: its name, n
-// bytes at at, and its value, all that stands behind.
-func (h *Head) Took(limits *flow.Limits, trailer bool, at, n int) {
-	name, value := h.Arena[at:at+n], h.Arena[at+n:]
+// Good tells whether a field's name and value hold only what they may; of
+// pseudo-header fields the names are looked at later. It says nothing of what a
+// message has of them, so that it may be asked once for what stands in a table.
+func Good(name, value []byte) bool {
+	return wire.CleanValue(value) && !h2.Blank(value) &&
+		(len(name) > 0 && name[0] == ':' || wire.IsToken(name) && h2.LowerName(name))
+}
+
+// Field is one that a decoder has appended to the Arena: its name at At, Name bytes
+// long, and behind it all that stands there is its value.
+type Field struct {
+	At, Name int
+	ID       flow.ID
+	Good     bool // what Good has said of it
+}
+
+// Took takes in the field that was appended last.
+func (h *Head) Took(limits *flow.Limits, trailer bool, f Field) {
+	name, value := h.Arena[f.At:f.At+f.Name], h.Arena[f.At+f.Name:]
 	h.size += len(name) + len(value) + 4
-	pseudo := n > 0 && name[0] == ':'
+	pseudo := f.Name > 0 && name[0] == ':'
 	if !pseudo {
 		h.lines++
 	}
@@ -76,9 +92,9 @@ func (h *Head) Took(limits *flow.Limits, trailer bool, at, n int) {
 		h.Err = errTooLarge
 		return
 	}
-	v := span{at + n, len(value)}
-	if !wire.CleanValue(value) || blank(value) {
-		h.bad("forbidden byte in a field value")
+	v := span{f.At + f.Name, len(value)}
+	if !f.Good {
+		h.bad("malformed field")
 		return
 	}
 	if pseudo {
@@ -86,18 +102,13 @@ func (h *Head) Took(limits *flow.Limits, trailer bool, at, n int) {
 		return
 	}
 	h.regular = true
-	if !wire.IsToken(name) || upper(name) || n > 1<<15 {
-		h.bad("malformed field name")
+	if !h.note(f.ID, v) || h.Err != nil {
 		return
 	}
-	id := flow.LookupBytes(name)
-	if !h.note(id, v) || h.Err != nil {
+	if h2.Underscored(name) && wire.Aliased(name) {
 		return
 	}
-	if hasUnderscore(name) && wire.Aliased(name) {
-		return
-	}
-	h.fields.AddSpan(id, at, n, v.at, v.n)
+	h.fields.AddSpan(f.ID, f.At, f.Name, v.at, v.n)
 }
 
 func (h *Head) takePseudo(name []byte, v span, trailer bool) {
@@ -147,7 +158,7 @@ func (h *Head) note(id flow.ID, v span) bool {
 	case flow.FieldExpect:
 		h.expect = v
 	default:
-		if In(Hop, id) { // RFC 9113 §8.2.2, RFC 9114 §4.2
+		if h2.In(h2.Hop, id) { // RFC 9113 §8.2.2, RFC 9114 §4.2
 			h.bad("connection-specific field")
 		}
 	}
@@ -165,26 +176,4 @@ func (h *Head) Trailer(to *flow.Header) (any bool) {
 		}
 	}
 	return any
-}
-
-func blank(v []byte) bool {
-	return len(v) > 0 && (v[0] == ' ' || v[0] == '\t' || v[len(v)-1] == ' ' || v[len(v)-1] == '\t')
-}
-
-func upper(b []byte) bool {
-	for _, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			return true
-		}
-	}
-	return false
-}
-
-func hasUnderscore(b []byte) bool {
-	for _, c := range b {
-		if c == '_' {
-			return true
-		}
-	}
-	return false
 }

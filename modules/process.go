@@ -14,7 +14,7 @@ func processWords() []spec.Word {
 		{
 			Name: "user", In: spec.InProcess, Example: "user www-data", Args: name("USER", "a name, or a number"),
 			Doc: "As whom the process goes on, once its sockets are bound and its logs are open",
-			Long: "It must be started by root. Of root's rights it keeps the one to bind ports below 1024 (CAP_NET_BIND_SERVICE), so that a reload can, unlike HAProxy's, " +
+			Long: "It must be started by root. Of root's rights it keeps the one to bind ports below 1024 (CAP_NET_BIND_SERVICE), so that a reload can, unlike HAProxy's (and CAP_NET_RAW where `source client` needs it), " +
 				"and as nginx's, whose master process stays root. Everything that a reload reads again (this file, certificates, error pages) must be readable " +
 				"for the user, and directories of log files writable, so that they can be opened anew: where that is not so, the start says so. " +
 				"Under systemd `User=` and `AmbientCapabilities=CAP_NET_BIND_SERVICE` do the same, from the start. It is read at the start only.",

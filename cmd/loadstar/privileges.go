@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
@@ -21,6 +23,7 @@ type privileges struct {
 	uid, gid int
 	groups   []int
 	chroot   string // "": everything
+	keep     []uint // capabilities of root's that are kept
 	at       diag.Range
 }
 
@@ -32,7 +35,7 @@ func privilegesOf(cfg *config.Config) (*privileges, diag.List) {
 	if u == nil && g == nil && root == nil {
 		return nil, nil
 	}
-	p := &privileges{uid: os.Getuid(), gid: os.Getgid()}
+	p := &privileges{uid: os.Getuid(), gid: os.Getgid(), keep: keptCapabilities(cfg)}
 	if u != nil {
 		p.at = u.Range
 		if err := p.become(u.Text(0)); err != nil {
@@ -69,6 +72,21 @@ func privilegesOf(cfg *config.Config) (*privileges, diag.List) {
 		d.Help = append(d.Help, "start it as root, or as that user without these words")
 	}
 	return p, append(found, p.beyondReach(cfg)...)
+}
+
+// keptCapabilities are those that a reload needs (capabilities(7)): to bind low ports,
+// and, where servers are connected to as the client, to bind what is no address of
+// this machine (IP_TRANSPARENT).
+func keptCapabilities(cfg *config.Config) []uint {
+	keep := []uint{unix.CAP_NET_BIND_SERVICE}
+	for i := range cfg.Pools {
+		for _, n := range append(config.Find(cfg.Pools[i].Body, "server"), &config.Node{Options: cfg.Pools[i].Body}) {
+			if n.OptionText("source") == "client" {
+				return append(keep, unix.CAP_NET_RAW)
+			}
+		}
+	}
+	return keep
 }
 
 // String names user and group.

@@ -50,24 +50,29 @@ func (p *privileges) drop() (kept, err error) {
 		return nil, errors.New("root was left, and yet can be had again")
 	}
 	if kept == nil && p.uid != 0 {
-		kept = keepBinding()
+		kept = retain(p.keep)
 	}
 	return kept, nil
 }
 
-// keepBinding keeps the right to bind low ports and no other, for this process and for
-// the one that may replace it.
-func keepBinding() error {
-	const bit = uint32(1) << unix.CAP_NET_BIND_SERVICE
+// retain keeps some capabilities and no other, for this process and for the one that
+// may replace it.
+func retain(keep []uint) error {
+	bit := uint32(0)
+	for _, c := range keep {
+		bit |= 1 << c
+	}
 	head := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := &[2]unix.CapUserData{{Effective: bit, Permitted: bit, Inheritable: bit}}
 	err := everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(head)), uintptr(unsafe.Pointer(data)), 0)
 	runtime.KeepAlive(head)
 	runtime.KeepAlive(data)
-	if err != nil {
-		return err
+	for _, c := range keep {
+		if err == nil {
+			err = everywhere(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(c))
+		}
 	}
-	return everywhere(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE)
+	return err
 }
 
 // everywhere does a system call in all threads: credentials are a thread's own.

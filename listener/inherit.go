@@ -115,10 +115,10 @@ func (h *Inherited) Add(fd int, keep bool) error {
 
 // String gives the address, as a site would be written.
 func (l *heirloom) String() string {
-	switch {
-	case l.network == "unix":
+	switch l.network {
+	case "unix":
 		return "unix/" + l.path
-	case l.network == "udp":
+	case "udp":
 		return "udp " + l.addr.String()
 	default:
 		return l.addr.String()

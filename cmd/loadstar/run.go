@@ -84,7 +84,7 @@ func (p *process) run() error {
 	if every := watchdogInterval(); every > 0 {
 		go p.watchdog(every, p.signals, p.life.Done())
 	}
-	cut := 0
+	var cut int
 	if p.obey(p.signals) == sigLeave {
 		p.die()
 		cut = p.leave(p.signals)

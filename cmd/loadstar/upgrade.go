@@ -229,7 +229,8 @@ type child struct {
 	pid     int
 	cmd     *exec.Cmd
 	channel *os.File
-	ended   chan error
+	ended   chan struct{} // closed when it has
+	how     error         // good after that
 }
 
 // start runs the program with the sockets, as this one was run.
@@ -249,8 +250,11 @@ func (h *hands) start(ctx context.Context, program string) (*child, error) {
 		_ = ours.Close()
 		return nil, err
 	}
-	c := &child{pid: cmd.Process.Pid, cmd: cmd, channel: ours, ended: make(chan error, 1)}
-	go func() { c.ended <- cmd.Wait() }() // it is a child of this process, which must bury it
+	c := &child{pid: cmd.Process.Pid, cmd: cmd, channel: ours, ended: make(chan struct{})}
+	go func() { // it is a child of this process, which must bury it
+		c.how = cmd.Wait()
+		close(c.ended)
+	}()
 	_ = ours.SetDeadline(deadline(ctx))
 	context.AfterFunc(ctx, func() { _ = ours.SetDeadline(time.Unix(1, 0)) })
 	return c, nil
@@ -293,8 +297,8 @@ func (c *child) serves(ctx context.Context, h handover) (*takeover, error) {
 		return nil, errors.New("the process was asked to stop meanwhile")
 	default:
 		select {
-		case end := <-c.ended:
-			c.ended <- end
+		case <-c.ended:
+			end := c.how
 			if end == nil {
 				end = errors.New("exit status 0")
 			}
@@ -309,9 +313,7 @@ func (c *child) serves(ctx context.Context, h handover) (*takeover, error) {
 func (c *child) end() {
 	_ = c.channel.Close()
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-c.ended:
-	case <-time.After(5 * time.Second):
-		_ = c.cmd.Process.Kill()
-	}
+	kill := time.AfterFunc(5*time.Second, func() { _ = c.cmd.Process.Kill() })
+	<-c.ended
+	kill.Stop()
 }

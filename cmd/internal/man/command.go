@@ -1,7 +1,6 @@
 package man
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,7 +87,7 @@ func (p *page) flags(c *cobra.Command) {
 			head += " " + strings.ToUpper(kind)
 		}
 		if d := f.DefValue; d != "" && d != "false" && d != "0" && d != "0s" && d != "[]" {
-			usage += fmt.Sprintf(" (default `%s`)", d)
+			usage += " (default `" + d + "`)"
 		}
 		p.item(head, usage)
 	})

@@ -146,8 +146,8 @@ type said struct{ text string }
 func (e *said) Error() string { return e.text }
 
 // get reads a JSON answer.
-func (k *ctl) get(ctx context.Context, path string, query url.Values, into any) error {
-	body, _, err := k.do(ctx, request{method: http.MethodGet, path: path, query: query})
+func (k *ctl) get(ctx context.Context, path string, into any) error {
+	body, _, err := k.do(ctx, request{method: http.MethodGet, path: path})
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,8 @@ func (k *ctl) change(ctx context.Context, o api.Order) (*census.Server, error) {
 		return nil, err
 	}
 	var s *census.Server
-	return s, json.Unmarshal(answer, &s)
+	err = json.Unmarshal(answer, &s)
+	return s, err
 }
 
 // describe tells how a server is, in a line.
@@ -265,7 +266,7 @@ func (k *ctl) clearCommand() *cobra.Command {
 // poolOrServer tells POOL from POOL/SERVER: a pool's name may hold slashes.
 func (k *ctl) poolOrServer(ctx context.Context, s string) (pool, server string, err error) {
 	var all []census.Pool
-	if err := k.get(ctx, "/pools", nil, &all); err != nil {
+	if err := k.get(ctx, "/pools", &all); err != nil {
 		return "", "", err
 	}
 	for i := range all {

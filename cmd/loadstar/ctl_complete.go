@@ -23,7 +23,7 @@ func (k *ctl) ask(c *cobra.Command, path string, into any) bool {
 	}
 	ctx, cancel := context.WithTimeout(parent, completionPatience)
 	defer cancel()
-	return k.get(ctx, path, nil, into) == nil
+	return k.get(ctx, path, into) == nil
 }
 
 func (k *ctl) completeServers(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -160,12 +160,12 @@ func (k *ctl) diffCommand() *cobra.Command {
 		Long: "Show what a configuration of the history (the one in force, without a number) changed in the one before it, or in the one of --from.",
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: k.completeHistory,
 		RunE: wrap(func(c *cobra.Command, args []string) error {
-			number := ""
+			var number string
 			if len(args) == 1 {
 				number = args[0]
 			} else {
 				var e api.Config
-				if err := k.get(c.Context(), "/config", nil, &e); err != nil {
+				if err := k.get(c.Context(), "/config", &e); err != nil {
 					return err
 				}
 				number = fmt.Sprint(e.Number)
@@ -200,7 +200,7 @@ func (k *ctl) graphCommand() *cobra.Command {
 			}
 			if as == "json" {
 				var o explain.Outline
-				if err := k.get(c.Context(), "/config/graph", nil, &o); err != nil {
+				if err := k.get(c.Context(), "/config/graph", &o); err != nil {
 					return err
 				}
 				return printJSON(c.OutOrStdout(), &o)

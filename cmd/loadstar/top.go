@@ -59,7 +59,7 @@ type watched struct{ *ctl }
 // Census implements top.Source.
 func (w watched) Census(ctx context.Context) (*census.Census, error) {
 	c := new(census.Census)
-	return c, w.get(ctx, "/census", nil, c)
+	return c, w.get(ctx, "/census", c)
 }
 
 // Act implements top.Source.

@@ -51,11 +51,10 @@ func change(c *call) (any, error) {
 	if err := c.p.Change(c.Context(), order, c.Header.Get("If-Match")); err != nil {
 		return nil, err
 	}
-	s, err := find(c, o.Pool, o.Server)
-	if err != nil {
-		return (*census.Server)(nil), nil // it was removed
+	if s, err := find(c, o.Pool, o.Server); err == nil {
+		return s, nil
 	}
-	return s, nil
+	return (*census.Server)(nil), nil // it was removed
 }
 
 func changes(c *call) (any, error) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func decodeBytes(src []byte, v any) error {
 	case strings.HasPrefix(message, "unknown field "):
 		name := strings.Trim(strings.TrimPrefix(message, "unknown field "), `"`)
 		message = fmt.Sprintf("there is no field %q", clip(name))
-		if i := strings.Index(string(src), `"`+name+`"`); i >= 0 {
+		if i := bytes.Index(src, []byte(`"`+name+`"`)); i >= 0 {
 			at = int64(i)
 		}
 		if near := diag.Nearest(name, fieldsOf(reflect.TypeOf(v))); near != "" {

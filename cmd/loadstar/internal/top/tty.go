@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,8 +41,8 @@ func Run(ctx context.Context, in, out *os.File, src Source, every time.Duration)
 	}
 	defer func() { _ = term.Restore(int(in.Fd()), before) }()
 	// The other screen, without a cursor (xterm's private modes 1049 and 25).
-	_, _ = io.WriteString(out, "\x1b[?1049h\x1b[?25l")
-	defer func() { _, _ = io.WriteString(out, reset+"\x1b[?25h\x1b[?1049l") }()
+	_, _ = out.WriteString("\x1b[?1049h\x1b[?25l")
+	defer func() { _, _ = out.WriteString(reset + "\x1b[?25h\x1b[?1049l") }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := &terminal{out: out, src: src, ctx: ctx, told: make(chan func(*Model), 8)}

@@ -33,11 +33,12 @@ func (m *Model) View(width, height int) []Line {
 	if m.mode != browsing || m.Message != "" || m.Err != nil {
 		foot.Look = bold
 	}
-	room := max(height-len(head)-2, 1)
+	room := max(height-len(head)-2, 1) // the list has a head and the screen a foot
 	m.page = room
 	at := m.selected(rows)
 	m.scroll(at, len(rows), room)
-	out := append(head, Line{columns(servers), bold})
+	head = append(head, Line{columns(servers), bold})
+	out := head
 	for i := m.top; i < min(m.top+room, len(rows)); i++ {
 		out = append(out, rowLine(rows[i], i == at))
 	}

@@ -173,8 +173,10 @@ func (m *multiplexed) post(body string) error {
 
 // newHTTP2 speaks HTTP/2 on a connection. It is not http.Transport's way of doing
 // so, since that repeats requests.
+//
+//nolint:staticcheck // it is deprecated in favour of http.Transport
 func newHTTP2(conn *tls.Conn) (*http2.ClientConn, error) {
-	cc, err := new(http2.Transport).NewClientConn(conn) //nolint:staticcheck // as said above
+	cc, err := new(http2.Transport).NewClientConn(conn)
 	if err != nil {
 		_ = conn.Close()
 	}

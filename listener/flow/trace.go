@@ -6,11 +6,11 @@ import "encoding/hex"
 // traceparent names the trace that a request belongs to, and the span (a piece of
 // work with a begin and an end) that it is sent from.
 
-// TraceID and SpanID are the names of traces and spans; zero is none.
-type (
-	TraceID [16]byte
-	SpanID  [8]byte
-)
+// TraceID is the name of a trace; zero is none.
+type TraceID [16]byte
+
+// SpanID is the name of a span; zero is none.
+type SpanID [8]byte
 
 // TraceParent is what the field says.
 type TraceParent struct {

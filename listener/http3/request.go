@@ -35,7 +35,7 @@ func (s *stream) request() error {
 	x.Req.Major, x.Req.Minor = 3, 0
 	x.Req.Early = !s.c.shaken.Load()
 	if s.fault != nil {
-		return nil
+		return nil //nolint:nilerr // the fault is answered, as an exchange
 	}
 	if err := s.decode(&s.head, p, false); err != nil {
 		s.c.abandon(wire.CodeCompression)

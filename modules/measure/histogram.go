@@ -127,7 +127,7 @@ func (k Key) Bound() float64 { return math.Exp2(float64(k) / perOct) }
 // Sparse visits the buckets that hold something, from the shortest; the zero
 // bucket is not among them.
 func (s *Snapshot) Sparse(visit func(k Key, n uint64)) {
-	for i, n := range s.buckets {
+	for i, n := range &s.buckets {
 		if n > 0 {
 			visit(Key(MinExp*perOct+i+1), n)
 		}
@@ -156,7 +156,7 @@ func (s *Snapshot) Quantile(q float64) time.Duration {
 		return 0
 	}
 	last := 0
-	for i, n := range s.buckets {
+	for i, n := range &s.buckets {
 		if n == 0 {
 			continue
 		}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
-	promlabels "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -71,7 +70,7 @@ func checkExpr(t reporter, where, expr string, known map[string][]string) {
 				return nil
 			}
 			for _, m := range n.LabelMatchers {
-				if m.Name != promlabels.MetricName && !slices.Contains(has, m.Name) {
+				if m.Name != "__name__" && !slices.Contains(has, m.Name) {
 					t.Errorf("%s: %s has no label %s", where, n.Name, m.Name)
 				}
 			}

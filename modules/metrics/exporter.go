@@ -44,7 +44,7 @@ func New(source census.Source, limit int) *Exporter {
 // Negotiate chooses a format by the Accept field of a request (several lines are
 // joined by commas, RFC 9110 §5.3), and gives its Content-Type.
 func Negotiate(accept string) (f expfmt.Format, contentType string) {
-	f = expfmt.NegotiateIncludingOpenMetrics(map[string][]string{"Accept": {accept}})
+	f = expfmt.NegotiateAccept(map[string][]string{"Accept": {accept}}, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	return f, string(f)
 }
 

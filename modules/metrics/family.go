@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -161,7 +162,7 @@ type split struct {
 
 // each is a family with one more label.
 func (o of[T]) each(kind dto.MetricType, name, help string, by split, read func(t *T, i int) float64) family {
-	names := append(o.labels[:len(o.labels):len(o.labels)], by.label)
+	names := slices.Concat(o.labels, []string{by.label})
 	return family{o.prefix + name, help, kind, names, func(v *view) []*dto.Metric {
 		groups := o.groups(v)
 		out := make([]*dto.Metric, 0, len(groups)*len(by.values))
@@ -171,7 +172,7 @@ func (o of[T]) each(kind dto.MetricType, name, help string, by split, read func(
 				for _, t := range g.of {
 					n += read(t, i)
 				}
-				pairs := append(g.labels[:len(g.labels):len(g.labels)], &dto.LabelPair{Name: &by.label, Value: &by.values[i]})
+				pairs := slices.Concat(g.labels, []*dto.LabelPair{{Name: &by.label, Value: &by.values[i]}})
 				out = append(out, value(kind, pairs, n))
 			}
 		}

@@ -23,7 +23,7 @@ type here struct{}
 func (here) FileLimit() uint64 {
 	var l syscall.Rlimit
 	if os.Geteuid() == 0 {
-		if n, err := strconv.ParseUint(readLine("/proc/sys/fs/nr_open"), 10, 64); err == nil && hasCapability("/proc/self/status", sysResource) {
+		if n, err := strconv.ParseUint(readLine("/proc/sys/fs/nr_open"), 10, 64); err == nil && hasCapability(sysResource) {
 			return n
 		}
 	}
@@ -58,7 +58,7 @@ func (here) LowPorts() bool {
 	if n, err := strconv.Atoi(readLine("/proc/sys/net/ipv4/ip_unprivileged_port_start")); err == nil && n <= 80 {
 		return true
 	}
-	return hasCapability("/proc/self/status", bindService)
+	return hasCapability(bindService)
 }
 
 // readLine gives what a file of one line says, "" if it cannot be read.
@@ -73,7 +73,7 @@ func readLine(name string) string {
 // AnySource asks Linux for one of the capabilities that IP_TRANSPARENT takes
 // (net/ipv4/ip_sockglue.c); being root is not enough in a container.
 func (here) AnySource() bool {
-	return hasCapability("/proc/self/status", netAdmin) || hasCapability("/proc/self/status", netRaw)
+	return hasCapability(netAdmin) || hasCapability(netRaw)
 }
 
 // The numbers of capabilities (capabilities(7)).
@@ -84,8 +84,8 @@ const (
 	sysResource = 24 // CAP_SYS_RESOURCE
 )
 
-func hasCapability(status string, number uint) bool {
-	f, err := os.Open(status)
+func hasCapability(number uint) bool {
+	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return false
 	}

@@ -164,7 +164,8 @@ type Witness interface{ ClientLeft() }
 
 // OnLeave has w told when the client leaves, at once if it has left already; nil
 // takes that back: nobody is told any more when it returns. Only codecs that read
-// while an exchange is served can tell (HTTP/2); with others w is never called.
+// while an exchange is served can tell (HTTP/2, HTTP/3); with others w is never
+// called.
 func (x *Exchange) OnLeave(w Witness) {
 	if r, ok := x.responder.(interface{ OnLeave(w Witness) }); ok {
 		r.OnLeave(w)

@@ -203,6 +203,7 @@ func (s *stream) Finish() error {
 		s.endHead(at)
 	}
 	err := s.Flush()
+	s.unwatch()
 	if err == nil {
 		s.ended = true
 		_ = s.q.Close()
@@ -228,8 +229,8 @@ func (s *stream) appendTrailer(h *flow.Header) {
 	}
 }
 
-// Abort cuts the answer short, with what a server has cut it with. What was kept back of it still leaves, as a cut
-// may overtake it in any case.
+// Abort cuts the answer short, with what a server has cut it with. What was kept
+// back of it still leaves, as a cut may overtake it in any case.
 func (s *stream) Abort(err error) {
 	if !s.ended {
 		if s.dead() == nil && s.x.Started() && len(s.out) > 0 && s.answerErr == nil {

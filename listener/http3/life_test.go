@@ -92,6 +92,44 @@ func TestClientResets(t *testing.T) {
 	}
 }
 
+type witness chan bool
+
+func (w witness) ClientLeft() { w <- true }
+
+// Who serves a stream is told that its client has left, cut the stream or the
+// connection, and is not told what is our own doing.
+func TestWitness(t *testing.T) {
+	left, over := make(witness, 10), make(chan bool)
+	h := serve(t, flowtest.Func(func(x *flow.Exchange) {
+		x.OnLeave(left)
+		if string(x.Req.Path) != "/wait" {
+			_ = x.Respond(200, "", []byte("whole"))
+			return
+		}
+		over <- true
+		<-over
+		x.OnLeave(nil)
+	}), testLimits)
+	c := h.dial(t)
+	for range 100 {
+		if g := c.ask(headers(get("/")...)); g.body != "whole" {
+			t.Fatalf("%v", g)
+		}
+	}
+	c.open(headers(get("/wait")...), true).CancelRead(0x10c)
+	<-over
+	<-left
+	over <- true
+	c.open(headers(get("/wait")...), true)
+	<-over
+	_ = c.CloseWithError(0x100, "")
+	<-left
+	over <- true
+	if len(left) > 0 {
+		t.Error("told of a client that has not left")
+	}
+}
+
 // A drain says goodbye twice, lets what is served end, and closes.
 func TestDrain(t *testing.T) {
 	release, began := make(chan bool), make(chan bool, 1)

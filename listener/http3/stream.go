@@ -53,6 +53,7 @@ type stream struct {
 	closed  bool       // nobody wants the rest of the body
 
 	received atomic.Int64 // bytes of the stream
+	whole    atomic.Bool  // eof, for who does not read
 
 	// Of whoever answers:
 	out       []byte // kept back
@@ -60,7 +61,8 @@ type stream struct {
 	nobody    bool   // the answer's body is not to be sent
 	ended     bool   // our side has ended, or was cut
 	answerErr error
-	sent      int64 // bytes of the stream
+	sent      int64  // bytes of the stream
+	leave     *watch // nil: nobody waits to hear that the client has left
 }
 
 var streams = sync.Pool{New: func() any { return new(stream) }}
@@ -85,7 +87,9 @@ func (c *conn) newStream(q *quic.Stream) *stream {
 	s.r, s.w, s.eof, s.readErr, s.dataLeft, s.got, s.length, s.mark = 0, 0, false, nil, 0, 0, -1, mark{}
 	s.trailers, s.hasTrailer, s.bodyErr, s.closed = false, false, nil, false
 	s.out, s.left, s.nobody, s.ended, s.answerErr, s.sent = s.out[:0], -1, false, false, nil, 0
+	s.leave = nil
 	s.received.Store(0)
+	s.whole.Store(false)
 	s.readBy.Store(0)
 	s.writeBy.Store(0)
 	return s
@@ -137,6 +141,7 @@ func (s *stream) fill() error {
 	s.received.Add(int64(n))
 	switch {
 	case err == io.EOF:
+		s.whole.Store(true)
 		if s.eof = true; n == 0 {
 			return io.EOF
 		}
@@ -234,15 +239,16 @@ func (s *stream) dead() error {
 	return errReset
 }
 
-// refuse cuts what the client still sends.
+// refuse cuts what the client still sends, while somebody may be reading it.
 func (s *stream) refuse(e wire.Code) {
-	if !s.eof {
+	if !s.whole.Load() {
 		s.q.CancelRead(quic.StreamErrorCode(e))
 	}
 }
 
 // cut ends both directions.
 func (s *stream) cut(e wire.Code) {
+	s.unwatch()
 	s.ended = true
 	s.q.CancelRead(quic.StreamErrorCode(e))
 	s.q.CancelWrite(quic.StreamErrorCode(e))

@@ -23,6 +23,7 @@ func (s *stream) switched() error {
 		s.out = wire.AppendStatus(s.out, 502)
 		s.endHead(at)
 		if s.Flush() == nil {
+			s.unwatch()
 			s.ended = true
 			_ = s.q.Close()
 			s.refuse(codeNone)

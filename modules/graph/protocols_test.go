@@ -14,10 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
 	"github.com/loadstar-lb/loadstar/listener/http1"
 	"github.com/loadstar-lb/loadstar/listener/http2"
+	lh3 "github.com/loadstar-lb/loadstar/listener/http3"
 )
 
 var certificate = sync.OnceValue(func() tls.Certificate {
@@ -93,12 +96,57 @@ func host(t *testing.T, b *flow.Binding, version string, secure bool) string {
 	return ln.Addr().String()
 }
 
+// host3 is host over QUIC.
+func host3(t *testing.T, b *flow.Binding) string {
+	t.Helper()
+	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := pc.LocalAddr().String()
+	bound := *b
+	inner := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h3"}, MinVersion: tls.VersionTLS13}
+	bound.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return inner, nil }}
+	var source flow.Source
+	source.Store(&bound)
+	end := lh3.Server{}.Endpoint(pc, new([64]byte))
+	l, err := end.Listen(&source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &source, Caught: func(any, []byte) {}}
+				lh3.Server{}.ServeConn(fc)
+				_ = fc.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		_ = end.Close()
+		wg.Wait()
+	})
+	return addr
+}
+
 var patient = flow.Limits{
 	HeadBytes: 32 << 10, Fields: 100, Header: time.Minute, Idle: time.Minute, Stall: time.Minute, Drain: time.Minute,
 }
 
 // client gives net/http's client of a version.
 func client(t *testing.T, version string) *http.Client {
+	if version == "h3" {
+		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "a.example"}}
+		t.Cleanup(func() { _ = tr.Close() })
+		return &http.Client{Transport: tr}
+	}
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	if version == "h2" {
 		tr.Protocols.SetUnencryptedHTTP2(true)
@@ -124,6 +172,8 @@ func TestProtocols(t *testing.T) {
 		{"h2", "h2", "tls verify off\n protocol h2", true},
 		{"h2", "h2", "tls verify off\n protocol auto", true},
 		{"h2", "h1", "tls verify off\n protocol auto", true},
+		{"h3", "h1", "", false},
+		{"h3", "h2", "tls verify off\n protocol h2", true},
 	} {
 		t.Run(fmt.Sprintf("%s to %s %q", c.client, c.server, c.words), func(t *testing.T) {
 			flowtest.RunThrough(t, func(t *testing.T, s flow.Server) (*http.Client, string) {
@@ -134,6 +184,9 @@ func TestProtocols(t *testing.T) {
 				}
 				g.Start()
 				b := g.Listeners[0].Binding(flow.NewGeneration(1))
+				if c.client == "h3" {
+					return client(t, c.client), "https://" + host3(t, b)
+				}
 				return client(t, c.client), "http://" + host(t, b, c.client, false)
 			})
 		})

@@ -80,10 +80,11 @@ func TestUpgradeHTTP3(t *testing.T) {
 		begin()
 		was := pids[len(pids)-1]
 		d.Signal(was, syscall.SIGUSR2)
-		if !rig.Until(e2e.Patience*2, func() bool { pid := d.PID(); return pid != 0 && pid != was }) {
+		var pid int
+		if !rig.Until(e2e.Patience*2, func() bool { pid = d.PID(); return pid != 0 && pid != was }) {
 			t.Fatalf("nobody took over:\n%s", d.Output())
 		}
-		pids = append(pids, d.PID())
+		pids = append(pids, pid)
 		if res, body := askH3(t, dialH3(t, cfg), port, "localhost", "/"); res.StatusCode != 200 || body != "ok" {
 			t.Errorf("of the new process: %d %q", res.StatusCode, body)
 		}

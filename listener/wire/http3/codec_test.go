@@ -151,6 +151,9 @@ func TestEncode(t *testing.T) {
 }
 
 func TestDecodeAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector drops what pools hold, and Huffman codes are decoded in one of a pool")
+	}
 	var b bytes.Buffer
 	e := qpack.NewEncoder(&b)
 	for _, f := range [][2]string{{":method", "GET"}, {":path", "/a/path"}, {"user-agent", "someone/1.0"}, {"x-field", "some value"}} {

@@ -35,7 +35,7 @@ test-short: fmt-check vet build
 	$(GO) test -short -timeout 2m $(TEST)
 
 race: peers daemons ws
-	$(GO) test -race -timeout 10m $(TEST)
+	$(GO) test -race -timeout 20m $(TEST)
 
 # Redis, PostgreSQL, MariaDB, OpenLDAP and OpenSMTPD run on loopback, on free
 # ports and in temporary directories, and end with the tests.

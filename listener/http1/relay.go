@@ -91,24 +91,5 @@ func (c *conn) relayFailed(src io.Reader, err error, early bool) error {
 func (c *conn) copyFrom(src io.Reader, n int64) (moved int64, err error) {
 	buf := bodyBuffers.Get().(*[bodyBuffer]byte)
 	defer bodyBuffers.Put(buf)
-	for n < 0 || moved < n {
-		p := buf[:]
-		if n >= 0 {
-			p = p[:min(int64(len(p)), n-moved)]
-		}
-		m, rerr := src.Read(p)
-		if m > 0 {
-			if _, err := c.Write(p[:m]); err != nil {
-				return moved, err
-			}
-			moved += int64(m)
-		}
-		if rerr == io.EOF {
-			return moved, nil
-		}
-		if rerr != nil {
-			return moved, rerr
-		}
-	}
-	return moved, nil
+	return flow.Copy(c, src, n, buf[:])
 }

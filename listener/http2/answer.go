@@ -116,26 +116,7 @@ func (s *stream) Relay(src io.Reader, n int64) (moved int64, err error) {
 	}
 	buf := copyBuffers.Get().(*[h2.MaxFrame]byte)
 	defer copyBuffers.Put(buf)
-	for n < 0 || moved < n {
-		p := buf[:]
-		if n >= 0 {
-			p = p[:min(int64(len(p)), n-moved)]
-		}
-		m, rerr := src.Read(p)
-		if m > 0 {
-			if _, err := s.Write(p[:m]); err != nil {
-				return moved, err
-			}
-			moved += int64(m)
-		}
-		if rerr == io.EOF {
-			return moved, nil
-		}
-		if rerr != nil {
-			return moved, rerr
-		}
-	}
-	return moved, nil
+	return flow.Copy(s, src, n, buf[:])
 }
 
 // Flush sends what is kept back.

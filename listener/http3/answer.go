@@ -211,11 +211,14 @@ func (s *stream) appendTrailer(h *flow.Header) {
 }
 
 // Abort cuts the answer short, with what a server has cut it with. What was kept
-// back of it still leaves, as a cut may overtake it in any case.
+// back of it still leaves; a cut may overtake it, unless the client knows better.
 func (s *stream) Abort(err error) {
 	if !s.ended {
 		if s.dead() == nil && s.x.Started() && len(s.out) > 0 && s.answerErr == nil {
 			_ = s.q.TryWriteAll(s.out)
+		}
+		if s.x.Started() && s.answerErr == nil {
+			s.q.SetReliableBoundary()
 		}
 		e := wire.CodeInternal
 		var reset *flow.Reset

@@ -95,7 +95,10 @@ func config(b *flow.Binding) *quic.Config {
 		// A stream that the client has cut goes on counting until nobody serves
 		// it any more (rapid reset).
 		RequireStreamCreditRelease: true,
-		Allow0RTT:                  b.Packets != nil && b.Packets.EarlyData,
+		// What was sent of an answer before it was cut arrives, where clients know of
+		// that (draft-ietf-quic-reliable-stream-reset).
+		EnableStreamResetPartialDelivery: true,
+		Allow0RTT:                        b.Packets != nil && b.Packets.EarlyData,
 	}
 }
 

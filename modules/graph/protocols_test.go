@@ -173,11 +173,19 @@ func TestProtocols(t *testing.T) {
 		{"h2", "h2", "tls verify off\n protocol auto", true},
 		{"h2", "h1", "tls verify off\n protocol auto", true},
 		{"h3", "h1", "", false},
+		{"h1", "h3", "tls verify off\n protocol h3", true},
+		{"h2", "h3", "tls verify off\n protocol h3", true},
+		{"h3", "h3", "tls verify off\n protocol h3", true},
 		{"h3", "h2", "tls verify off\n protocol h2", true},
 	} {
 		t.Run(fmt.Sprintf("%s to %s %q", c.client, c.server, c.words), func(t *testing.T) {
 			flowtest.RunThrough(t, func(t *testing.T, s flow.Server) (*http.Client, string) {
-				origin := host(t, &flow.Binding{Server: s, Generation: flow.NewGeneration(1), Limits: patient}, c.server, c.secure)
+				ours, origin := &flow.Binding{Server: s, Generation: flow.NewGeneration(1), Limits: patient}, ""
+				if c.server == "h3" {
+					origin = host3(t, ours)
+				} else {
+					origin = host(t, ours, c.server, c.secure)
+				}
 				g, found := buildIn(t, t.TempDir(), fmt.Sprintf("http://127.0.0.1:8080 {\n proxy p\n}\npool p {\n server s %s\n retry 0\n %s\n}\n", origin, c.words))
 				if g == nil {
 					t.Fatal(found)

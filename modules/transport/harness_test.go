@@ -125,6 +125,7 @@ type proxy struct {
 	fault  atomic.Pointer[flow.Error] // the last one
 	record chan flow.Record
 	stall  time.Duration // the client side's; 0: the connection's
+	via    Transport     // instead of HTTP1, if there is one
 }
 
 func timeoutsOf(stall time.Duration) upstream.Timeouts {
@@ -194,7 +195,11 @@ func (p *proxy) ServeExchange(x *flow.Exchange) {
 	}
 	x.OnEnd(p)
 	x.Stall = p.stall
-	fault := p.RoundTrip(x, p.server)
+	var via Transport = p.HTTP1
+	if p.via != nil {
+		via = p.via
+	}
+	fault := via.RoundTrip(x, p.server)
 	p.fault.Store(fault)
 	if fault != nil {
 		x.Record.Err = fault

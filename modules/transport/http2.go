@@ -24,6 +24,8 @@ func (t *HTTP) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	switch s.Protocol {
 	case upstream.H1:
 		return t.h1.RoundTrip(x, s)
+	case upstream.H3:
+		return t.quic(x, s)
 	case upstream.Auto:
 		// A request to switch protocols is HTTP/1's own; the server speaks that
 		// as well.
@@ -80,7 +82,7 @@ func (t *HTTP) stream(x *flow.Exchange, s *upstream.Server) (*stream, *flow.Erro
 				return st, fault
 			}
 		}
-		m, fault := set.join(s, &who)
+		m, fault := set.mux.join(who.label, func() (*mux, *flow.Error) { return set.dial(s, &who) })
 		if fault != nil {
 			return nil, fault
 		}

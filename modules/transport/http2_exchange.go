@@ -259,7 +259,7 @@ func (s *stream) answered() {
 	s.m.mu.Unlock()
 	switch {
 	case s.tunnels && s.status/100 == 2:
-		s.switched(r)
+		switched(x, r)
 	case s.nobody: // a length may be announced to HEAD
 		if flow.BodyAllowed(x.Req.Method, r.Status) {
 			r.ContentLength = 0

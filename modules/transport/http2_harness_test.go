@@ -172,10 +172,12 @@ type gate struct {
 
 func newGate(t testing.TB, l net.Listener, timeouts upstream.Timeouts) *gate {
 	t.Helper()
-	g := &gate{
-		server: &upstream.Server{Network: "tcp", Dial: l.Addr().String(), Timeouts: timeouts, Live: upstream.NewLive(), Protocol: upstream.H2},
-		idle:   NewIdle(0), tries: 1,
-	}
+	return gateTo(t, &upstream.Server{Network: "tcp", Dial: l.Addr().String(), Timeouts: timeouts, Live: upstream.NewLive(), Protocol: upstream.H2})
+}
+
+func gateTo(t testing.TB, s *upstream.Server) *gate {
+	t.Helper()
+	g := &gate{server: s, idle: NewIdle(0), tries: 1}
 	g.HTTP = New([]*upstream.Server{g.server}, func(Key) *Idle { return g.idle })
 	t.Cleanup(g.idle.Close)
 	g.h1 = g.listen(t, lh1.Server{})

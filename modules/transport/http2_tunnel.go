@@ -22,9 +22,9 @@ const websocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // switched makes of a 2xx to an extended CONNECT the 101 that HTTP/1 has for it
 // (RFC 8441 §5), with the answer to a WebSocket's key, which the server has not seen.
-func (s *stream) switched(r *flow.Response) {
+func switched(x *flow.Exchange, r *flow.Response) {
 	r.ContentLength = -1
-	q := &s.x.Req
+	q := &x.Req
 	if len(q.Upgrade) == 0 {
 		return // CONNECT
 	}

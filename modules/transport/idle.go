@@ -17,7 +17,8 @@ type Idle struct {
 	reaper *time.Timer
 	count  atomic.Int64
 	max    int
-	mux    muxes // those that exchanges share
+	mux    muxes // those that exchanges share, HTTP/2's
+	quic   sharing[*line]
 }
 
 // NewIdle gives an empty set that keeps at most max connections (0: 1024).
@@ -32,7 +33,7 @@ func NewIdle(max int) *Idle {
 func (i *Idle) Len() int { return int(i.count.Load()) }
 
 // Shared tells how many connections there are that exchanges share, idle or not.
-func (i *Idle) Shared() int { return len(i.mux.all()) }
+func (i *Idle) Shared() int { return len(i.mux.all()) + len(i.quic.all()) }
 
 // put gives a connection back; false means that it is not wanted. Where all are as
 // good as each other a full set stays as it is; else the one that has waited longest
@@ -114,4 +115,5 @@ func (i *Idle) drop(forever bool) {
 		_ = c.Close()
 	}
 	i.mux.drop(forever)
+	i.quic.drop(forever)
 }

@@ -6,3 +6,5 @@ package transport
 func (w *work) poison() {}
 
 func (*stream) poison() {}
+
+func (*strand) poison() {}

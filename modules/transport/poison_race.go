@@ -16,3 +16,11 @@ func (s *stream) poison() {
 		}
 	}
 }
+
+func (s *strand) poison() {
+	for _, p := range [...][]byte{s.head.arena[:cap(s.head.arena)], s.in} {
+		for i := range p {
+			p[i] = 0xdb
+		}
+	}
+}

@@ -13,12 +13,13 @@ func ProtocolWord() spec.Word {
 		Name: "protocol", In: spec.InPool,
 		Doc: "The version of HTTP that the servers are spoken to in; without it, HTTP/1.1",
 		Long: "`h2` is HTTP/2 by TLS, `h2c` HTTP/2 in clear, which the servers must be known to speak; gRPC needs either. `auto` offers both versions " +
-			"by TLS and takes what the server prefers. Over HTTP/2 exchanges share connections, up to 100 on each, or fewer if the server says so; " +
-			"`maxconn` counts exchanges all the same. Requests to switch protocols, such as WebSocket's, reach HTTP/2 servers that " +
-			"take extended CONNECT (RFC 8441). Probes of `health http` speak HTTP/1.1 whatever this says; `health grpc` speaks HTTP/2.",
+			"by TLS and takes what the server prefers. `h3` is HTTP/3, over QUIC to the UDP port of the server's address, with the settings of `tls`; it goes " +
+			"with neither `proxy_protocol` nor `source client`. Over HTTP/2 and HTTP/3 exchanges share connections, up to 100 on each, or fewer if the server says so; " +
+			"`maxconn` counts exchanges all the same. Requests to switch protocols, such as WebSocket's, reach such servers if they " +
+			"take extended CONNECT (RFC 8441, RFC 9220). Probes of `health http` speak HTTP/1.1 whatever this says; `health grpc` speaks HTTP/2.",
 		Example: "protocol h2c",
-		Args: []spec.Arg{{Name: "VERSION", Kind: spec.Enum, Words: []string{"h1", "h2", "h2c", "auto"},
-			Doc: "h1, h2, h2c or auto"}},
+		Args: []spec.Arg{{Name: "VERSION", Kind: spec.Enum, Words: []string{"h1", "h2", "h2c", "auto", "h3"},
+			Doc: "h1, h2, h2c, auto or h3"}},
 	}
 }
 
@@ -50,6 +51,12 @@ func NewProtocol(pool, server *config.Node, t *upstream.TLS) (upstream.Protocol,
 				"add `tls`, or write `protocol h2c` if the server speaks HTTP/2 in clear")
 		}
 		return upstream.H2, nil
+	case "h3":
+		if t == nil {
+			return 0, wrong("protocol-without-tls", "`protocol h3` is HTTP/3, which has TLS in it, and the server is to be spoken to in clear",
+				"add `tls`, or say which version the server speaks in clear: `h1` or `h2c`")
+		}
+		return upstream.H3, nil
 	case "auto":
 		if t == nil {
 			return 0, wrong("protocol-without-tls", "`protocol auto` is agreed on by TLS, and the server is spoken to in clear",

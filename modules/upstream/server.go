@@ -50,6 +50,7 @@ const (
 	H1   Protocol = iota // HTTP/1.1
 	H2                   // HTTP/2: agreed on by TLS (ALPN), or in clear with prior knowledge
 	Auto                 // by TLS, HTTP/2 or HTTP/1.1 as the server likes
+	H3                   // HTTP/3, over QUIC
 )
 
 // Timeouts of the server side, named for the phase they guard; 0 is none.

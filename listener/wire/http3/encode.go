@@ -6,7 +6,7 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
 
-// Answers are encoded with the static table alone and without Huffman: what that
+// Heads are encoded with the static table alone and without Huffman: what that
 // costs in bytes it saves in time.
 
 // staticNames are the indices of field names in the static table, plus one.
@@ -37,6 +37,38 @@ func AppendStatus(b []byte, status int) []byte {
 		return append(b, indexed|28)
 	}
 	return flow.AppendStatus(append(b, 0x5f, 24-15, 3), status) // the name of entry 24
+}
+
+// Entries of the static table that requests begin with.
+const (
+	Authority   = 0
+	Path        = 1 // "/"
+	Method      = 15
+	SchemeHTTPS = 23
+)
+
+// AppendIndexed appends the i-th field of the static table, below 63, as it is there.
+func AppendIndexed(b []byte, i int) []byte { return append(b, 0xc0|byte(i)) }
+
+// AppendMethod appends the :method field.
+func AppendMethod(b []byte, method string) []byte {
+	for i := Method; table[i].name == ":method"; i++ {
+		if table[i].value == method {
+			return AppendIndexed(b, i)
+		}
+	}
+	return AppendLiteral(b, Method, method)
+}
+
+// AppendLiteral appends a field whose name is the i-th of the static table.
+func AppendLiteral[T ~string | ~[]byte](b []byte, i int, value T) []byte {
+	return append(appendInt(appendInt(b, 0x50, 4, i), 0, 7, len(value)), value...)
+}
+
+// AppendPseudo appends a pseudo-header field that the static table has no name for.
+func AppendPseudo(b []byte, name string, value []byte) []byte {
+	b = append(appendInt(b, 0x20, 3, len(name)), name...)
+	return append(appendInt(b, 0, 7, len(value)), value...)
 }
 
 // AppendField appends a field, its name in lower case.

@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/loadstar-lb/loadstar/listener/flow"
+	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
+
+// line is one HTTP/3 connection to a server, shared by exchanges (RFC 9114). QUIC
+// has flow control and deadlines for each of its streams, so that an exchange reads
+// and writes its own by itself.
+type line struct {
+	q *quic.Conn
+	label
+	set     *sharing[*line]
+	idleFor int64
+	settled chan struct{} // closed when the server's settings are there
+	uni     [4]bool       // critical streams that the server has opened; mu
+
+	mu        sync.Mutex
+	open      []*strand
+	opened    bool        // there has been a stream
+	full      bool        // the server takes no more streams for now
+	away      bool        // no new streams
+	goAway    uint64      // the first stream that will not be served
+	extended  bool        // extended CONNECT is taken (RFC 9220)
+	failed    *flow.Error // what we have closed it for
+	idleSince int64
+	watch     *time.Timer
+}
+
+func newLine(q *quic.Conn, s *upstream.Server, set *sharing[*line]) *line {
+	idleFor := s.Timeouts.Idle
+	if idleFor <= 0 {
+		idleFor = time.Minute
+	}
+	c := &line{q: q, set: set, idleFor: int64(idleFor), settled: make(chan struct{}), goAway: wire.MaxVarint, idleSince: flow.Now()}
+	c.watch = time.AfterFunc(idleFor, c.look)
+	return c
+}
+
+// greet opens our control stream and begins to listen to the server's.
+func (c *line) greet() error {
+	control, err := c.q.OpenUniStream()
+	if err == nil {
+		settings := wire.AppendVarint(wire.AppendVarint(nil, wire.SettingHeaders), headLimit)
+		b := wire.AppendVarint(nil, wire.StreamControl)
+		_, err = control.Write(append(wire.AppendFrame(b, wire.FrameSettings, uint64(len(settings))), settings...))
+	}
+	if err != nil {
+		c.watch.Stop()
+		_ = c.q.CloseWithError(quic.ApplicationErrorCode(wire.CodeCreation), "")
+		return err
+	}
+	go c.listen()
+	return nil
+}
+
+// take opens a stream; nil if there is no room.
+func (c *line) take(x *flow.Exchange, srv *upstream.Server) (*strand, *flow.Error) {
+	if len(x.Req.Upgrade) > 0 && !c.tunnels(srv.Timeouts.Connect) {
+		return nil, noTunnels()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hasRoom() {
+		return nil, nil
+	}
+	q, err := c.q.OpenStream()
+	var limit *quic.StreamLimitReachedError
+	switch {
+	case errors.As(err, &limit):
+		c.full = true
+		return nil, nil
+	case err != nil:
+		c.leave()
+		return nil, nil
+	}
+	s := strands.Get().(*strand)
+	s.begin(c, q)
+	s.x, s.t, s.first = x, &srv.Timeouts, !c.opened
+	c.opened = true
+	c.open = append(c.open, s)
+	return s, nil
+}
+
+// tunnels reports whether the server takes extended CONNECT, which only its settings
+// tell (RFC 9220 §3); they are waited for.
+func (c *line) tunnels(within time.Duration) bool {
+	if within <= 0 {
+		within = quicShake
+	}
+	t := time.NewTimer(within)
+	defer t.Stop()
+	select {
+	case <-c.settled:
+	case <-c.q.Context().Done():
+	case <-t.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.extended
+}
+
+// roomy reports whether a stream can be opened now.
+func (c *line) roomy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hasRoom()
+}
+
+func (c *line) hasRoom() bool {
+	if c.q.Context().Err() != nil {
+		c.leave()
+	}
+	return !c.away && !c.full && len(c.open) < maxStreams
+}
+
+// leave has no new streams come; mu is held.
+func (c *line) leave() {
+	if !c.away {
+		c.away = true
+		go c.set.remove(c) // whose lock is not to be taken under this one
+	}
+}
+
+// remove forgets a stream that has ended.
+func (c *line) remove(s *strand) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = false
+	if at := slices.Index(c.open, s); at >= 0 {
+		last := len(c.open) - 1
+		c.open[at], c.open[last] = c.open[last], nil
+		c.open = c.open[:last]
+	}
+	if len(c.open) == 0 {
+		c.idleSince = flow.Now()
+		c.finish()
+	}
+}
+
+// finish closes a connection that is done with; mu is held.
+func (c *line) finish() {
+	if len(c.open) == 0 && c.away {
+		c.watch.Stop()
+		go func() { _ = c.q.CloseWithError(quic.ApplicationErrorCode(wire.CodeNone), "") }() // which waits
+	}
+}
+
+// retire lets the connection go once its streams have ended.
+func (c *line) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leave()
+	c.finish()
+}
+
+// look ends a connection that nobody needs, or that has ended by itself.
+func (c *line) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left := c.idleFor - (flow.Now() - c.idleSince)
+	switch {
+	case c.q.Context().Err() != nil, len(c.open) == 0 && left <= 0:
+		c.leave()
+		c.finish()
+	case len(c.open) > 0:
+		c.watch.Reset(time.Duration(c.idleFor))
+	default:
+		c.watch.Reset(time.Duration(left))
+	}
+}
+
+// protest ends a connection whose server does not keep to the protocol, and gives
+// what becomes of its exchanges.
+func (c *line) protest(e wire.Code) *flow.Error {
+	c.mu.Lock()
+	if c.failed == nil {
+		c.failed = &flow.Error{
+			Side: flow.SideServer, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: &flow.Reset{Code: uint32(codeToH2(e))}, Begun: true,
+		}
+	}
+	fault := *c.failed
+	c.leave()
+	c.mu.Unlock()
+	_ = c.q.CloseWithError(quic.ApplicationErrorCode(e), "")
+	return &fault
+}
+
+// goesAway is a server that serves no stream from id on (RFC 9114 §5.2): what there
+// is of them was not looked at, and is safe to be sent elsewhere.
+func (c *line) goesAway(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.goAway = id
+	c.leave()
+	c.finish()
+	for _, s := range c.open {
+		if uint64(s.q.StreamID()) >= id {
+			s.fail(&flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server is going away", Stale: true})
+		}
+	}
+}

@@ -344,8 +344,9 @@ func TestDrainOfIdle(t *testing.T) {
 
 // A client that cuts its stream wakes whoever waits for its body, or to send.
 func TestClientResets(t *testing.T) {
-	faults := make(chan error, 2)
+	faults, begun := make(chan error, 2), make(chan bool, 2)
 	h := serve(t, false, flowtest.Func(func(x *flow.Exchange) {
+		begun <- true
 		if string(x.Req.Path) == "/up" {
 			_, err := io.ReadAll(x.Req.Body)
 			faults <- err
@@ -372,6 +373,7 @@ func TestClientResets(t *testing.T) {
 				n += len(d.Data())
 			}
 		}
+		<-begun // one that is reset before is never served
 		_ = c.WriteRSTStream(1, http2.ErrCodeCancel)
 		var fault *flow.Error
 		if err := <-faults; !errors.As(err, &fault) || fault.Side != flow.SideClient {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -190,8 +191,11 @@ func (m *mux) break_(fault *flow.Error) {
 	if m.failed != nil {
 		return
 	}
+	// Only an orderly end tells what was received. A reset, which is what a server
+	// sends that closes while a frame of ours is unread, ends the socket before the
+	// acknowledgement that it carries is looked at.
 	acked := int64(-1)
-	if m.raw != nil {
+	if m.raw != nil && errors.Is(fault.Err, errClosed) {
 		acked = sock.Acked(m.raw) // while there is a socket to ask
 	}
 	m.failed = fault

@@ -205,7 +205,8 @@ func (s *stream) lost(why *flow.Error, acked int64) {
 		if s.informed == 0 && !fault.Timeout {
 			fault.Cause, fault.Empty = "empty answer", true
 		}
-		fault.Begun = s.informed > 0 || s.m.written > s.at && (acked < 0 || acked > s.at+1)
+		// What is being written right now is not in written yet.
+		fault.Begun = s.informed > 0 || s.m.writing || s.m.written > s.at && (acked < 0 || acked > s.at+1)
 		fault.Stale = s.informed == 0 && s.id > 1 && (!fault.Begun || Repeatable(s.x.Req.Method))
 	}
 	s.fail(&fault)

@@ -36,6 +36,14 @@ func (p *process) prepare(cfg *config.Config) (found diag.List) {
 		p.descriptors(cfg)
 		return found
 	}
+	if p.inherits() { // it cannot become anybody else, and need not: users and directories may be out of sight
+		if words != p.identity && p.inherit.Identity != "" {
+			d := found.Add(at, "start-only", "user, group and chroot are read at the start only; it was %q then", p.identity)
+			d.Severity = diag.Warning
+		}
+		p.descriptors(cfg)
+		return found
+	}
 	who, found := privilegesOf(cfg)
 	if found.HasErrors() {
 		return found
@@ -49,10 +57,9 @@ func (p *process) prepare(cfg *config.Config) (found diag.List) {
 	return found
 }
 
-// become drops privileges. A process that has been handed its sockets by another one
-// has what that one had left.
+// become drops privileges.
 func (p *process) become(who *privileges) error {
-	if who == nil || p.inherit.channel != nil && os.Geteuid() != 0 {
+	if who == nil {
 		return nil
 	}
 	if os.Geteuid() != 0 {
@@ -95,6 +102,7 @@ func (p *process) rename(who *privileges) {
 	if file := inside(p.file); file != "" {
 		p.file = file
 	} else {
+		p.unread = true
 		p.log.Warn("the configuration file is out of reach now; `loadstar reload --config FILE` sends it", "file", p.file)
 	}
 }

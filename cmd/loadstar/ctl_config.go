@@ -24,7 +24,7 @@ type loading struct {
 }
 
 func (l *loading) flags(c *cobra.Command) {
-	c.Flags().DurationVar(&l.confirm, "confirm", 0, "go back after that time unless `loadstar ctl confirm` comes before, as in 60s")
+	c.Flags().DurationVar(&l.confirm, "confirm", 0, "go back after that `time` unless \"loadstar ctl confirm\" comes before, as in 60s")
 	c.Flags().BoolVar(&l.dry, "dry-run", false, "only check it, in the running process")
 }
 

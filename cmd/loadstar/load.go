@@ -83,7 +83,7 @@ func (p *process) await(o api.Load, number uint64, before history.Entry) {
 			return nil // another one has come while this waited its turn
 		}
 		p.log.Warn("the configuration was not confirmed and goes back", "to", before.Number)
-		if got := p.enforce(api.Load{Entry: &before, By: "not confirmed: " + o.By}); !got.OK() {
+		if got := p.enforce(api.Load{Entry: &before, By: "not confirmed: " + o.By, BackFrom: number}); !got.OK() {
 			return fmt.Errorf("%s", firstError(got.Diagnostics))
 		}
 		return nil
@@ -154,7 +154,7 @@ func (p *process) apply(o api.Load) api.Outcome {
 	p.waits = waitsOf(cfg)
 	p.mu.Unlock()
 	e := history.NewEntry(name, o.By, sources)
-	e.Generation, e.Time = number, time.Now().Round(0)
+	e.Generation, e.Time, e.Sent, e.BackFrom = number, time.Now().Round(0), p.sent(o, &e), o.BackFrom
 	got.Number = p.past.Add(e)
 	return got
 }

@@ -46,6 +46,7 @@ type process struct {
 	inherit *inheritance
 	// identity is what the configuration said of user, group and chroot at the start.
 	identity string
+	unread   bool // the file cannot be read any more, for chroot has put it out of reach
 	signals  *signals
 	beat     chan struct{}   // the main loop's answer to sigBeat
 	busy     atomic.Bool     // the main loop is loading a configuration
@@ -111,13 +112,7 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	p.inherit = in
-	p.runtime.Inherit(&in.sockets, in.Servers)
-	if len(in.Changes) > 0 {
-		p.runtime.Overlay().Import(in.Changes)
-	}
-	p.admin.inherited = &in.sockets
-	first := p.Load(context.Background(), api.Load{By: "start"})
+	first := p.Load(context.Background(), p.takeOver(in))
 	if !first.OK() {
 		show(p.cmd.ErrOrStderr(), first.Diagnostics, first.Sources)
 		in.fails(firstError(first.Diagnostics))

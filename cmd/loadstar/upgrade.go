@@ -20,8 +20,6 @@ import (
 
 	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
 	"github.com/loadstar-lb/loadstar/listener"
-	"github.com/loadstar-lb/loadstar/modules/overlay"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // The running process starts the program anew, from where it was started, and
@@ -36,27 +34,14 @@ const upgradeEnv = "LOADSTAR_UPGRADE"
 // upgradePatience is how long the new process may take until it serves.
 const upgradePatience = time.Minute
 
-// handover is what the old process tells the new one.
-type handover struct {
-	Servers []upstream.Health `json:"servers"`
-	Changes []overlay.Change  `json:"changes,omitempty"` // made at run time
-	Links   [][]string        `json:"links,omitempty"`   // of the sockets, in their order; see listener.Handed
-}
-
-// takeover is what the new process answers: that it serves, and on which of the
-// sockets; or why it cannot.
-type takeover struct {
-	Taken []int  `json:"taken"`
-	Error string `json:"error,omitempty"`
-}
-
 func upgradeCommand() *cobra.Command {
 	var file, addr string
 	c := &cobra.Command{
 		Use:   "upgrade",
 		Short: "Have the running process replaced by a new one without losing a connection",
 		Long: "Ask the running process, through its admin endpoint, to start the program anew and to give it its sockets: after a new version " +
-			"was installed. When the new process serves, the old one takes no more connections and ends with its last one. If the new one " +
+			"was installed. The new process reads the configuration file again; where another configuration is in force, one that was sent or a former one " +
+			"(see ctl load and rollback), it goes on with that. It knows the history of configurations, and what was changed at run time. When the new process serves, the old one takes no more connections and ends with its last one. If the new one " +
 			"cannot serve, the old one goes on as if nothing had been. SIGUSR2 does the same.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -91,7 +76,12 @@ func orderUpgrade(c *cobra.Command, addr string) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		fmt.Fprintf(c.ErrOrStderr(), "loadstar: not upgraded, the old process goes on: %s\n", strings.TrimSpace(string(text)))
+		why := strings.TrimSpace(string(text))
+		var p api.Problem
+		if json.Unmarshal(text, &p) == nil && p.Message != "" {
+			why = p.Error()
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "loadstar: not upgraded, the old process goes on: %s\n", why)
 		return exitCode(exitInput)
 	}
 	_, err = c.OutOrStdout().Write(text)
@@ -118,12 +108,17 @@ var errLeaving = errors.New("the process is ending already")
 func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 	p.loading.Lock() // no reload meanwhile
 	defer p.loading.Unlock()
+	defer func() { // a signal has nobody else who could be told
+		if err != nil {
+			p.log.Error("not upgraded; this process goes on", "err", err)
+		}
+	}()
 	if p.ending.Load() {
 		return 0, errLeaving
 	}
 	_, waits := p.confirm.Pending()
 	switch {
-	case waits: // the new process would read the file, and nobody would go back
+	case waits: // nobody would go back
 		return 0, api.ErrPending
 	case os.Getpid() == 1:
 		return 0, errors.New("this is process 1, with whose end everything else here ends: replace the container instead")
@@ -144,13 +139,12 @@ func (p *process) Upgrade(ctx context.Context) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	answer, err := child.serves(ctx, handover{Servers: p.runtime.Health(), Changes: p.runtime.Overlay().Export(), Links: h.links()})
+	answer, err := child.serves(ctx, p.handover(h))
 	if err == nil && !p.ending.CompareAndSwap(false, true) {
 		err = errLeaving
 	}
 	if err != nil {
 		child.end()
-		p.log.Error("not upgraded; this process goes on", "err", err)
 		return 0, err
 	}
 	p.heir = h.heir(child.pid, answer.Taken)
@@ -242,7 +236,6 @@ func (h *hands) start(ctx context.Context, program string) (*child, error) {
 	ours, theirs := os.NewFile(uintptr(pair[0]), "channel"), os.NewFile(uintptr(pair[1]), "channel")
 	defer theirs.Close()
 	cmd := exec.Command(program, os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(upgradeEnviron(), upgradeEnv+"="+strconv.Itoa(len(h.files)))
 	cmd.ExtraFiles = append([]*os.File{theirs}, h.files...)

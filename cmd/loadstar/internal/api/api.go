@@ -79,6 +79,9 @@ type Load struct {
 	Dry     bool          // only check
 	Confirm time.Duration // go back after that time unless confirmed; 0: stay
 	IfMatch string        // see Process.Tag; "": whatever is in force
+	// BackFrom is the number of the configuration that nobody has confirmed, where
+	// Entry comes back for that.
+	BackFrom uint64
 }
 
 // Outcome is what became of a load.

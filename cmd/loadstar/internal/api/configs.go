@@ -191,6 +191,11 @@ func rollback(c *call) (any, error) {
 	case waits:
 		e, err = c.entry(strconv.FormatUint(p.BackTo, 10))
 	default:
+		// Who rolls back what has just gone back by itself must not have it again.
+		if now, ok := c.p.History().Current(); ok && now.BackFrom > 0 {
+			return nil, &Problem{code: http.StatusConflict, Message: fmt.Sprintf("configuration %d was not confirmed, and has gone back already", now.BackFrom),
+				Help: []string{"say which one is wanted by its number: GET /history lists them"}}
+		}
 		var ok bool
 		if e, ok = c.p.History().Previous(); !ok {
 			err = &Problem{code: http.StatusNotFound, Message: "there is no configuration before the one in force"}

@@ -41,6 +41,12 @@ type Entry struct {
 	Name       string    `json:"name"` // of its first file
 	By         string    `json:"by"`   // who or what had it loaded
 	Bytes      int       `json:"bytes"`
+	// Sent tells that it is not what the process's own file had: its text was sent,
+	// or is a former one.
+	Sent bool `json:"sent,omitempty"`
+	// BackFrom is the number of the configuration that nobody has confirmed, for
+	// which this one came back; 0: it did not come so.
+	BackFrom uint64 `json:"back_from,omitempty"`
 	// Files are the texts, the configuration's own first.
 	Files []File `json:"-"`
 }
@@ -92,18 +98,23 @@ func (l *Log) Add(e Entry) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.entries); n > 0 && l.entries[n-1].Hash == e.Hash {
-		l.entries[n-1].Generation = e.Generation
+		l.entries[n-1].Generation, l.entries[n-1].Sent = e.Generation, e.Sent
 		return l.entries[n-1].Number
 	}
 	l.count++
 	e.Number = l.count
 	l.entries = append(l.entries, e)
 	l.bytes += e.Bytes
+	l.trim()
+	return e.Number
+}
+
+// trim forgets what is too much. It needs mu.
+func (l *Log) trim() {
 	for len(l.entries) > 2 && (len(l.entries) > MaxEntries || l.bytes > MaxBytes) {
 		l.bytes -= l.entries[0].Bytes
 		l.entries = slices.Delete(l.entries, 0, 1)
 	}
-	return e.Number
 }
 
 // List gives what is kept, the newest first.

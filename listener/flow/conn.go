@@ -115,6 +115,19 @@ func (c *Conn) Unpin() {
 	}
 }
 
+// Lend makes to the connection as one of several exchanges on it sees it, which has
+// a generation of its own: it is pinned and unpinned apart.
+func (c *Conn) Lend(to *Conn) {
+	to.Conn, to.ID, to.Client, to.Peer, to.Local, to.Accepted = c.Conn, c.ID, c.Client, c.Peer, c.Local, c.Accepted
+	to.TLS, to.Hello, to.Told = c.TLS, c.Hello, c.Told
+	to.Source, to.Active, to.Ended = c.Source, c.Active, c.Ended
+}
+
+// Forget lets go of what Lend has filled in, for another use.
+func (c *Conn) Forget() {
+	c.Conn, c.TLS, c.Hello, c.Told, c.Source, c.Active, c.Ended = nil, nil, nil, nil, nil, nil, nil
+}
+
 // Park has ServeConn's caller call next in a new goroutine once ServeConn has
 // returned, instead of closing the connection. An exchange makes a goroutine's
 // stack grow fourfold and more; a connection that waits for long does so in a

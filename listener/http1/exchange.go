@@ -229,3 +229,10 @@ func version(minor uint8) string {
 	}
 	return "HTTP/1.1"
 }
+
+// poison makes what the exchange lent useless to whoever kept it.
+func (s *session) poison() {
+	flow.Poison(s.buf[:s.r])
+	flow.Poison(s.buf[s.w:])
+	flow.Poison(s.answer.out[:cap(s.answer.out)])
+}

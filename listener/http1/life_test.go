@@ -260,7 +260,7 @@ func TestStorm(t *testing.T) {
 
 // A keep-alive exchange allocates nothing.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector allocates")
 	}
 	body := []byte("hello")

@@ -2,9 +2,9 @@ package http2
 
 import (
 	"io"
-	"os"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 )
 
 // body is a stream as its request's body. It is read by one goroutine; Close may
@@ -44,7 +44,7 @@ func (b *body) Next() ([]byte, error) {
 			continue
 		}
 		if s.readBy > 0 && flow.Now() >= s.readBy {
-			return nil, &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: true, Cause: "request body broke off", Err: os.ErrDeadlineExceeded}
+			return nil, multi.BrokeOff()
 		}
 		s.reading = true
 		s.cond.Wait()

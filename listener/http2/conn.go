@@ -84,9 +84,7 @@ type conn struct {
 	owed        int   // of it, consumed and not yet given back
 	blocked     []*stream
 	writeBy     int64 // deadline of writes, as set
-	idlers      int
-	work        chan *stream
-	workers     sync.WaitGroup
+	workers     multi.Workers[stream]
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
@@ -131,7 +129,7 @@ func (c *conn) agree(l flow.Limits) {
 	}
 	c.connWindow = max(minWindow, 4*c.window)
 	c.recvWindow = c.connWindow
-	c.work = make(chan *stream, c.maxServed())
+	c.workers.Begin(&c.mu, c.maxServed(), c.serve, c.keeps)
 }
 
 // maxServed is how many exchanges are served at a time, those among them that the
@@ -317,7 +315,7 @@ func (c *conn) break_(err error) {
 	if c.failed != nil {
 		return
 	}
-	c.failed = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: errors.Is(err, os.ErrDeadlineExceeded), Cause: "client gone", Err: err}
+	c.failed = multi.Gone(err)
 	for _, s := range c.open {
 		s.bereave()
 	}
@@ -333,14 +331,14 @@ func (c *conn) finish() {
 	}
 	c.gone(net.ErrClosed)
 	_ = c.fc.Close()
-	c.dismiss()
+	c.workers.Dismiss()
 	c.mu.Lock()
 	for _, s := range c.fresh { // read, but never served
 		c.running--
 		c.remove(s, false)
 	}
 	c.mu.Unlock()
-	c.workers.Wait()
+	c.workers.All.Wait()
 	if c.buf != nil {
 		readBuffers.Put(c.buf)
 		c.buf = nil

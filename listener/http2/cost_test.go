@@ -64,7 +64,7 @@ func (a *asker) ask(t testing.TB) {
 
 // A stream whose head is in HPACK's table costs no allocation.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector allocates, and has pools forget")
 	}
 	a := newAsker(t, serve(t, false, stub, testLimits))
@@ -87,7 +87,7 @@ func BenchmarkStream(b *testing.B) {
 // Ten connections that send heads as large as they can, through HPACK's table,
 // and bodies that nobody takes, cost at most 8 MB (heap in use).
 func TestMemoryOfAttackers(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector needs memory of its own")
 	}
 	release := make(chan bool)

@@ -77,7 +77,7 @@ func (c *conn) rest(now int64) {
 	if now-c.idleSince >= restful && c.r == c.w && c.buf != nil {
 		readBuffers.Put(c.buf)
 		c.buf, c.r, c.w = nil, 0, 0
-		c.dismiss()
+		c.workers.Dismiss()
 		c.mu.Lock()
 		if !c.writing && len(c.out) == 0 {
 			c.out, c.spare = nil, nil

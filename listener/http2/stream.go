@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"os"
 	"sync"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -65,9 +64,7 @@ func (c *conn) newStream(id uint32) *stream {
 	s := streams.Get().(*stream)
 	s.c, s.id = c, id
 	s.cond.L = &c.mu
-	fc := &s.fc
-	fc.Conn, fc.ID, fc.Client, fc.Peer, fc.Local, fc.TLS = c.fc.Conn, c.fc.ID, c.fc.Client, c.fc.Peer, c.fc.Local, c.fc.TLS
-	fc.Hello, fc.Told, fc.Accepted, fc.Source, fc.Active, fc.Ended = c.fc.Hello, c.fc.Told, c.fc.Accepted, c.fc.Source, c.fc.Active, c.fc.Ended
+	c.fc.Lend(&s.fc)
 	s.head.Begin()
 	s.fault, s.tunnel, s.received, s.left, s.nobody, s.answerErr = nil, nil, 0, -1, false, nil
 	s.served, s.remoteEnded, s.localEnded, s.reset, s.gone = false, false, false, false, false
@@ -83,7 +80,9 @@ const keptBuffer = 16 << 10
 
 // release gives the stream back. Nobody may know of it any more.
 func (s *stream) release() {
-	s.poison()
+	flow.Poison(s.head.Arena[:cap(s.head.Arena)])
+	flow.Poison(s.in[:cap(s.in)])
+	flow.Poison(s.view[:cap(s.view)])
 	if cap(s.in) > keptBuffer {
 		s.in = nil
 	}
@@ -93,7 +92,8 @@ func (s *stream) release() {
 	if cap(s.head.Arena) > keptBuffer {
 		s.head.Arena = nil
 	}
-	s.c, s.fc.Conn, s.fc.TLS, s.fc.Hello, s.fc.Told, s.fc.Source, s.fc.Active, s.fc.Ended, s.x.Conn = nil, nil, nil, nil, nil, nil, nil, nil, nil
+	s.c, s.x.Conn = nil, nil
+	s.fc.Forget()
 	streams.Put(s)
 }
 
@@ -160,16 +160,13 @@ func (s *stream) cut(e h2.Code) {
 	s.c.remove(s, true)
 }
 
-// errReset is what an exchange gets whose client has reset its stream.
-var errReset = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Cause: "client reset the stream"}
-
 // dead tells why nothing can be sent; c.mu is held.
 func (s *stream) dead() error {
 	switch {
 	case s.c.failed != nil:
 		return s.c.failed
 	case s.reset:
-		return errReset
+		return multi.ErrReset
 	}
 	return nil
 }
@@ -198,7 +195,7 @@ func (s *stream) late(now int64) bool {
 // window that lacks it. c.mu is held.
 func (s *stream) await(queue bool) error {
 	if s.writeBy > 0 && flow.Now() >= s.writeBy {
-		return &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: true, Cause: "client takes nothing", Err: os.ErrDeadlineExceeded}
+		return multi.TakesNothing()
 	}
 	if queue && !s.queued {
 		s.queued = true

@@ -1,13 +1,11 @@
 package http2
 
 import (
-	"errors"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -57,7 +55,7 @@ type duplex stream
 
 func (d *duplex) Read(p []byte) (int, error) {
 	n, err := (*body)(d).Read(p)
-	return n, timedOut(err)
+	return n, multi.TimedOut(err)
 }
 
 func (d *duplex) Write(p []byte) (int, error) {
@@ -71,18 +69,7 @@ func (d *duplex) Write(p []byte) (int, error) {
 	if err == nil {
 		s.c.flush()
 	}
-	return n, timedOut(err)
-}
-
-// timedOut has deadlines look as those of sockets do.
-func timedOut(err error) error {
-	if err == nil || err == io.EOF {
-		return err
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return os.ErrDeadlineExceeded
-	}
-	return err
+	return n, multi.TimedOut(err)
 }
 
 // CloseWrite ends our side.

@@ -1,9 +1,7 @@
 package http2
 
 import (
-	"runtime/debug"
-
-	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
 
@@ -24,13 +22,7 @@ func (c *conn) dispatch() {
 			continue
 		}
 		s.ready()
-		c.workers.Add(1)
-		if c.idlers > 0 {
-			c.idlers--
-			c.work <- s
-		} else {
-			go c.worker(s)
-		}
+		c.workers.Take(s)
 	}
 	c.fresh = c.fresh[:0]
 }
@@ -53,31 +45,9 @@ func (s *stream) ready() {
 	}
 }
 
-// worker serves streams until the connection has none for a while. A busy
-// connection keeps as many as it can use: a new one pays for the growth of its stack.
-func (c *conn) worker(s *stream) {
-	for s != nil {
-		c.serve(s)
-		c.mu.Lock()
-		if c.failed != nil || c.idlers >= c.streams || c.running == 0 && c.away > 0 {
-			c.mu.Unlock()
-			c.workers.Done()
-			return
-		}
-		c.idlers++
-		c.mu.Unlock()
-		c.workers.Done()
-		s = <-c.work
-	}
-}
-
-// dismiss lets idle goroutines go.
-func (c *conn) dismiss() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ; c.idlers > 0; c.idlers-- {
-		c.work <- nil
-	}
+// keeps tells whether one more goroutine is to wait for a stream; c.mu is held.
+func (c *conn) keeps(idle int) bool {
+	return c.failed == nil && idle < c.streams && (c.running > 0 || c.away == 0)
 }
 
 // serve serves one exchange. A panic ends it and nothing else.
@@ -85,24 +55,16 @@ func (c *conn) serve(s *stream) {
 	good := false
 	defer func() {
 		if !good {
-			c.panicked(s, recover())
+			c.fc.Catch(recover())
+			s.x.Panicked() // what it borrowed is given back to nobody
 		}
 		c.end(s, good)
 	}()
 	x := &s.x
-	b := s.fc.Pin()
-	x.Record.Method, x.Record.URI = x.Req.Method, x.Req.Original
-	if x.Fault = s.fault; s.fault != nil {
-		x.Record.Bad = true
-		x.Req.Body = flow.NoBody
-	}
-	b.Server.ServeExchange(x)
+	multi.Serve(x, s.fc.Pin().Server, s.fault)
 	if s.tunnel != nil {
 		s.runTunnel()
 	} else {
-		if !x.Finished() {
-			x.Abort(flow.ErrAborted)
-		}
 		c.mu.Lock()
 		x.Record.BytesIn = s.received
 		c.mu.Unlock()
@@ -142,35 +104,4 @@ func (c *conn) settle(s *stream) {
 			c.wake()
 		}
 	}
-}
-
-// panicked ends the exchange in which something panicked: the client gets a 500
-// or a cut answer, and it is logged. What it borrowed is given back to nobody.
-func (c *conn) panicked(s *stream, p any) {
-	if f := c.fc.Caught; f != nil {
-		guard(func() { f(p, debug.Stack()) })
-	}
-	x := &s.x
-	fault := &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 500, Cause: "panic"}
-	guard(func() {
-		if x.Started() {
-			fault.Phase = flow.PhaseData
-			x.Abort(fault)
-			return
-		}
-		x.DropHooks()
-		x.Resp.Header.Reset(nil)
-		if x.Respond(500, "", nil) != nil {
-			x.Abort(fault)
-		}
-	})
-	x.Record.Err = fault
-	x.Record.Terminate(fault.Flags())
-	guard(x.End)
-}
-
-// guard keeps what is done for a panicked exchange from panicking again.
-func guard(f func()) {
-	defer func() { _ = recover() }()
-	f()
 }

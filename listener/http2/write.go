@@ -56,9 +56,9 @@ func (c *conn) kick() {
 	if c.writing || len(c.out) == 0 || c.failed != nil {
 		return
 	}
-	c.workers.Add(1)
+	c.workers.All.Add(1)
 	go func() {
-		defer c.workers.Done()
+		defer c.workers.All.Done()
 		c.mu.Lock()
 		c.flush()
 		c.mu.Unlock()

@@ -135,13 +135,13 @@ func (s *stream) writeFault(err error) error {
 	var cut *quic.StreamError
 	switch {
 	case errors.As(err, &cut):
-		return errReset
+		return multi.ErrReset
 	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return gone(err)
+		return multi.Gone(err)
 	case s.tunnel != nil:
 		return os.ErrDeadlineExceeded
 	}
-	return &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: true, Cause: "client takes nothing", Err: os.ErrDeadlineExceeded}
+	return multi.TakesNothing()
 }
 
 var copyBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}

@@ -110,13 +110,13 @@ func (s *stream) dataFrame(size uint64) error {
 	switch {
 	case size == 0:
 		if !s.c.charge(multi.CostFrame) {
-			return errReset
+			return multi.ErrReset
 		}
 	case s.length >= 0 && (size > uint64(s.length) || s.got+int64(size) > s.length):
 		return s.mislaid()
 	case s.tunnel == nil && s.length < 0 && size < 64: // next to nothing
 		if !s.c.charge(multi.CostFrame) {
-			return errReset
+			return multi.ErrReset
 		}
 	}
 	s.dataLeft = size

@@ -45,9 +45,7 @@ type conn struct {
 	away      int // steps of the goodbye
 	awayAt    int64
 	uni       [4]bool // critical streams that the client has opened
-	idlers    int
-	work      chan *stream
-	workers   sync.WaitGroup
+	workers   multi.Workers[stream]
 }
 
 // ServeConn serves exchanges until the connection ends. The caller closes it.
@@ -59,8 +57,9 @@ func (Server) ServeConn(fc *flow.Conn) {
 	now := flow.Now()
 	c := &conn{
 		fc: fc, q: qc.q, ctx: qc.q.Context(), wakeup: make(chan struct{}, 1), idleSince: now,
-		work: make(chan *stream, maxStreams), remote: qc.q.RemoteAddr(), client: fc.Client,
+		remote: qc.q.RemoteAddr(), client: fc.Client,
 	}
+	c.workers.Begin(&c.mu, maxStreams, c.serve, c.keeps)
 	c.budget.Begin(now)
 	limits := fc.Pin().Limits
 	fc.Unpin() // each exchange holds the generation that serves it
@@ -73,7 +72,7 @@ func (Server) ServeConn(fc *flow.Conn) {
 		}
 	})
 	if c.greet(&limits) {
-		c.workers.Add(2)
+		c.workers.All.Add(2)
 		go c.mind()
 		go c.unidirectional()
 		c.accept()
@@ -91,9 +90,9 @@ func (c *conn) shake(qc *Conn) bool {
 	if early != nil && early.EarlyData && c.q.ConnectionState().Used0RTT {
 		c.tls.Store(c.facts())
 		c.fc.TLS = c.tls.Load()
-		c.workers.Add(1)
+		c.workers.All.Add(1)
 		go func() {
-			defer c.workers.Done()
+			defer c.workers.All.Done()
 			select {
 			case <-c.q.HandshakeComplete():
 				c.tls.Store(c.facts())
@@ -202,8 +201,8 @@ func (c *conn) wake() {
 // finish waits for what is still served, and lets go of everything.
 func (c *conn) finish() {
 	_ = c.q.CloseWithError(quic.ApplicationErrorCode(codeNone), "")
-	c.dismiss()
-	c.workers.Wait()
+	c.workers.Dismiss()
+	c.workers.All.Wait()
 	c.fc.OnDrain(nil)
 	c.fc.Idle()
 }

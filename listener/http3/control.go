@@ -40,15 +40,15 @@ func (c *conn) goAway(id uint64) {
 
 // unidirectional takes the client's streams of one direction.
 func (c *conn) unidirectional() {
-	defer c.workers.Done()
+	defer c.workers.All.Done()
 	for {
 		q, err := c.q.AcceptUniStream(c.ctx)
 		if err != nil {
 			return
 		}
-		c.workers.Add(1)
+		c.workers.All.Add(1)
 		go func() {
-			defer c.workers.Done()
+			defer c.workers.All.Done()
 			defer q.ReleaseStreamCredit()
 			if e := c.listenTo(q); e != 0 {
 				c.abandon(e)

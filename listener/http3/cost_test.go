@@ -15,7 +15,7 @@ import (
 // Ten connections that send heads as large as they can and bodies that nobody
 // takes cost at most 8 MB (heap in use), those of the clients aside.
 func TestMemoryOfAttackers(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector needs memory of its own")
 	}
 	release := make(chan bool)

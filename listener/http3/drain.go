@@ -17,7 +17,7 @@ const (
 
 // mind looks after the connection: goodbyes, and what waits for too long.
 func (c *conn) mind() {
-	defer c.workers.Done()
+	defer c.workers.All.Done()
 	t := time.NewTimer(tick)
 	defer t.Stop()
 	for {

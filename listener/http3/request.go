@@ -15,6 +15,9 @@ import (
 // a request: nobody is to be answered.
 var errNoRequest = errors.New("http3: no request")
 
+// errSlowHead is the fault of a head that is not complete in time.
+var errSlowHead = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request head took too long"}
+
 // request reads the head and makes the exchange's request of it, or a fault.
 func (s *stream) request() error {
 	if limit := s.limits.Header; limit > 0 {
@@ -68,7 +71,7 @@ func (s *stream) headFrame() ([]byte, error) {
 			s.c.charge(multi.CostMalformed)
 			return nil, errNoRequest
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.fault = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request head took too long"}
+			s.fault = errSlowHead
 			_ = s.q.SetReadDeadline(time.Time{})
 			return nil, err
 		case err != nil:
@@ -111,7 +114,7 @@ func (s *stream) frameHead() (kind, size uint64, err error) {
 // section reads an encoded field section, which stays in s.in.
 func (s *stream) section(size uint64) ([]byte, error) {
 	if size > uint64(2*s.limits.HeadBytes) { // Huffman saves less than that
-		s.fault = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 431, Cause: "header too large"}
+		s.fault = multi.ErrTooLarge
 		s.c.charge(multi.CostMalformed)
 		return nil, errNoRequest
 	}
@@ -121,7 +124,7 @@ func (s *stream) section(size uint64) ([]byte, error) {
 			s.c.abandon(wire.CodeFrame)
 			return nil, errNoRequest
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.fault = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseRequest, Timeout: true, Cause: "request head took too long"}
+			s.fault = errSlowHead
 			_ = s.q.SetReadDeadline(time.Time{})
 			return nil, err
 		case err != nil:

@@ -76,9 +76,8 @@ const largeBuffer = 32 << 10
 func (c *conn) newStream(q *quic.Stream) *stream {
 	s := streams.Get().(*stream)
 	s.c, s.q = c, q
-	fc := &s.fc
-	fc.Conn, fc.ID, fc.Client, fc.Peer, fc.Local, fc.TLS = c.fc.Conn, c.fc.ID, c.client, c.client, c.fc.Local, c.tls.Load()
-	fc.Hello, fc.Accepted, fc.Source, fc.Active = nil, c.fc.Accepted, c.fc.Source, c.fc.Active
+	c.fc.Lend(&s.fc)
+	s.fc.Client, s.fc.Peer, s.fc.TLS = c.client, c.client, c.tls.Load()
 	if s.in == nil {
 		s.in = make([]byte, firstBuffer)
 	}
@@ -100,7 +99,8 @@ const keptBuffer = 16 << 10
 
 // release gives the stream back. Nobody may know of it any more.
 func (s *stream) release() {
-	s.poison()
+	flow.Poison(s.head.Arena[:cap(s.head.Arena)])
+	flow.Poison(s.in)
 	if cap(s.in) > keptBuffer {
 		s.in = nil
 	}
@@ -113,16 +113,9 @@ func (s *stream) release() {
 	if cap(s.tail.Arena) > keptBuffer {
 		s.tail.Arena = nil
 	}
-	s.c, s.q, s.fc.Conn, s.fc.TLS, s.fc.Source, s.fc.Active, s.x.Conn = nil, nil, nil, nil, nil, nil, nil
+	s.c, s.q, s.x.Conn = nil, nil, nil
+	s.fc.Forget()
 	streams.Put(s)
-}
-
-// errReset is what an exchange gets whose client has cut its stream.
-var errReset = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Cause: "client reset the stream"}
-
-// gone is what an exchange gets whose client has left.
-func gone(err error) error {
-	return &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Cause: "client gone", Err: err}
 }
 
 // fill reads more bytes behind those that are there. What has been given is not
@@ -186,9 +179,9 @@ func (s *stream) readFault(err error) error {
 	switch {
 	case errors.As(err, &cut):
 		s.c.charge(multi.CostReset)
-		return errReset
+		return multi.ErrReset
 	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return gone(err)
+		return multi.Gone(err)
 	}
 	s.closing.Lock()
 	closed := s.closed
@@ -199,7 +192,7 @@ func (s *stream) readFault(err error) error {
 	case s.tunnel != nil:
 		return os.ErrDeadlineExceeded
 	}
-	return &flow.Error{Side: flow.SideClient, Phase: flow.PhaseData, Timeout: true, Cause: "request body broke off", Err: os.ErrDeadlineExceeded}
+	return multi.BrokeOff()
 }
 
 // stall is how long a wait for the client may last.
@@ -234,9 +227,9 @@ func (s *stream) dead() error {
 		return nil
 	}
 	if s.c.ctx.Err() != nil {
-		return gone(s.c.ctx.Err())
+		return multi.Gone(s.c.ctx.Err())
 	}
-	return errReset
+	return multi.ErrReset
 }
 
 // refuse cuts what the client still sends, while somebody may be reading it.

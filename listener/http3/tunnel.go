@@ -1,13 +1,11 @@
 package http3
 
 import (
-	"errors"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
 )
 
@@ -57,7 +55,7 @@ type duplex stream
 
 func (d *duplex) Read(p []byte) (int, error) {
 	n, err := (*body)(d).Read(p)
-	return n, timedOut(err)
+	return n, multi.TimedOut(err)
 }
 
 // Write sends a DATA frame for each piece of at most 32 KiB.
@@ -72,23 +70,12 @@ func (d *duplex) Write(p []byte) (n int, err error) {
 		s.out = append(s.out, part...)
 		if err := s.send(s.out); err != nil {
 			s.out = s.out[:0]
-			return n, timedOut(err)
+			return n, multi.TimedOut(err)
 		}
 		n += len(part)
 	}
 	s.out = s.out[:0]
 	return n, nil
-}
-
-// timedOut has deadlines look as those of sockets do.
-func timedOut(err error) error {
-	if err == nil || err == io.EOF {
-		return err
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return os.ErrDeadlineExceeded
-	}
-	return err
 }
 
 // CloseWrite ends our side.

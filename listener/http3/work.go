@@ -1,26 +1,16 @@
 package http3
 
 import (
-	"runtime/debug"
-
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/multi"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
 )
 
 // dispatch has a stream served.
 func (c *conn) dispatch(s *stream) {
-	c.workers.Add(1)
 	c.mu.Lock()
-	idler := c.idlers > 0
-	if idler {
-		c.idlers--
-	}
+	c.workers.Take(s)
 	c.mu.Unlock()
-	if idler {
-		c.work <- s
-	} else {
-		go c.worker(s)
-	}
 	if c.asleep.CompareAndSwap(true, false) {
 		c.wake()
 	}
@@ -29,38 +19,16 @@ func (c *conn) dispatch(s *stream) {
 // maxIdlers is how many goroutines a connection keeps for its next streams.
 const maxIdlers = 32
 
-// worker serves streams until the connection has none for a while.
-func (c *conn) worker(s *stream) {
-	for s != nil {
-		c.serve(s)
-		c.mu.Lock()
-		if c.idlers >= maxIdlers || c.ctx.Err() != nil {
-			c.mu.Unlock()
-			c.workers.Done()
-			return
-		}
-		c.idlers++
-		c.mu.Unlock()
-		c.workers.Done()
-		s = <-c.work
-	}
-}
-
-// dismiss lets idle goroutines go.
-func (c *conn) dismiss() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ; c.idlers > 0; c.idlers-- {
-		c.work <- nil
-	}
-}
+// keeps tells whether one more goroutine is to wait for a stream; c.mu is held.
+func (c *conn) keeps(idle int) bool { return idle < maxIdlers && c.ctx.Err() == nil }
 
 // serve serves one exchange. A panic ends it and nothing else.
 func (c *conn) serve(s *stream) {
 	good := false
 	defer func() {
 		if !good {
-			c.panicked(s, recover())
+			c.fc.Catch(recover())
+			s.x.Panicked() // what it borrowed is given back to nobody
 		}
 		c.end(s, good)
 	}()
@@ -71,18 +39,10 @@ func (c *conn) serve(s *stream) {
 		return
 	}
 	x := &s.x
-	x.Record.Method, x.Record.URI = x.Req.Method, x.Req.Original
-	if x.Fault = s.fault; s.fault != nil {
-		x.Record.Bad = true
-		x.Req.Body = flow.NoBody
-	}
-	b.Server.ServeExchange(x)
+	multi.Serve(x, b.Server, s.fault)
 	if s.tunnel != nil {
 		s.runTunnel()
 	} else {
-		if !x.Finished() {
-			x.Abort(flow.ErrAborted)
-		}
 		x.Record.BytesIn = s.received.Load()
 	}
 	x.End()
@@ -115,34 +75,4 @@ func (c *conn) end(s *stream, good bool) {
 	if good {
 		s.release()
 	}
-}
-
-// panicked ends the exchange in which something panicked: the client gets a 500
-// or a cut answer, and it is logged. What it borrowed is given back to nobody.
-func (c *conn) panicked(s *stream, p any) {
-	if f := c.fc.Caught; f != nil {
-		guard(func() { f(p, debug.Stack()) })
-	}
-	x := &s.x
-	fault := &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 500, Cause: "panic"}
-	guard(func() {
-		if x.Started() {
-			fault.Phase = flow.PhaseData
-			x.Abort(fault)
-			return
-		}
-		x.Resp.Header.Reset(nil)
-		if x.Respond(500, "", nil) != nil {
-			x.Abort(fault)
-		}
-	})
-	x.Record.Err = fault
-	x.Record.Terminate(fault.Flags())
-	guard(x.End)
-}
-
-// guard keeps what is done for a panicked exchange from panicking again.
-func guard(f func()) {
-	defer func() { _ = recover() }()
-	f()
 }

@@ -57,13 +57,6 @@ func (h *Head) Begin() {
 
 func (h *Head) bad(cause string) { h.Err = BadHead(cause) }
 
-// BadHead is what a malformed head is answered with.
-func BadHead(cause string) *flow.Error {
-	return &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 400, Cause: cause}
-}
-
-var errTooLarge = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseRequest, Status: 431, Cause: "header too large"}
-
 // Good tells whether a field's name and value hold only what they may; of
 // pseudo-header fields the names are looked at later. It says nothing of what a
 // message has of them, so that it may be asked once for what stands in a table.
@@ -89,7 +82,7 @@ func (h *Head) Took(limits *flow.Limits, trailer bool, f Field) {
 		h.lines++
 	}
 	if h.size > limits.HeadBytes || h.lines > limits.Fields {
-		h.Err = errTooLarge
+		h.Err = ErrTooLarge
 		return
 	}
 	v := span{f.At + f.Name, len(value)}

@@ -271,7 +271,7 @@ func TestUnsampledAllocatesNothing(t *testing.T) {
 		x.Record.Trace.Begin(x, "one", "a:1")
 		tr.End(&x.Record)
 	})
-	if n > 0 && !raceEnabled {
+	if n > 0 && !flow.Race {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -184,7 +184,7 @@ func (b *body) Upgraded() (flow.Stream, []byte) {
 	w := c.work
 	c.work = nil
 	w.land()
-	w.poison()
+	flow.Poison(w.buf)
 	works.Put(w)
 	st, ok := c.Conn.(flow.Stream)
 	if !ok {

@@ -101,7 +101,7 @@ func (c *conn) end(reuse bool) {
 	}
 	w.land()
 	c.work = nil
-	w.poison()
+	flow.Poison(w.buf)
 	if len(w.buf) > readBuffer {
 		w.buf = make([]byte, readBuffer)
 	}

@@ -61,7 +61,7 @@ func askCheap(t testing.TB, c *client, buf []byte) {
 
 // An exchange over HTTP/2 costs no allocation, on either side of the connection.
 func TestSharedAllocations(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector allocates, and has pools forget")
 	}
 	g := newGate(t, cheap(t), testTimeouts)

@@ -101,7 +101,9 @@ const keptBuffer = 64 << 10
 
 // release gives the stream back. Nobody may know of it any more.
 func (s *stream) release() {
-	s.poison()
+	flow.Poison(s.head.arena[:cap(s.head.arena)])
+	flow.Poison(s.in[:cap(s.in)])
+	flow.Poison(s.body.view[:cap(s.body.view)])
 	if cap(s.in) > keptBuffer {
 		s.in = nil
 	}

@@ -81,7 +81,8 @@ func (s *strand) begin(c *line, q *quic.Stream) {
 
 // release gives the strand back. Nobody may know of it any more.
 func (s *strand) release() {
-	s.poison()
+	flow.Poison(s.head.arena[:cap(s.head.arena)])
+	flow.Poison(s.in)
 	if cap(s.out) > keptBuffer {
 		s.out = nil
 	}

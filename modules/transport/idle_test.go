@@ -358,7 +358,7 @@ func exchanges(t testing.TB, raw, answer string) (p *proxy, once func()) {
 
 // An exchange over keep-alive connections allocates nothing, on either side.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector allocates")
 	}
 	for name, raw := range map[string]string{"GET": get, "POST": post} {

@@ -230,8 +230,13 @@ func (e *ended) EndExchange(x *flow.Exchange) {
 	e.seen <- true
 }
 
-// A panic before the answer is a 500, inside it a cut; both are logged, and
-// others go on.
+// hook is a flow.ResponseHook.
+type hook func()
+
+func (h hook) OnResponse(*flow.Exchange) { h() }
+
+// A panic before the answer is a 500, also one of what edits answers; inside it is
+// a cut. They are logged, and others go on.
 func testPanic(t *testing.T, start Start) {
 	end := &ended{seen: make(chan bool, 10)}
 	c, url := start(t, Func(func(x *flow.Exchange) {
@@ -245,19 +250,23 @@ func testPanic(t *testing.T, start Start) {
 			panic("on purpose")
 		case "/before":
 			panic("on purpose")
+		case "/hook":
+			x.AddHook(hook(func() { panic("on purpose") }))
 		}
 		_ = x.Respond(200, "", []byte("ok"))
 	}))
-	if a := fetch(t, c, request(t, "GET", url+"/before", nil)); a.StatusCode != 500 {
-		t.Errorf("status %d, want 500", a.StatusCode)
+	for _, path := range []string{"/before", "/hook"} {
+		if a := fetch(t, c, request(t, "GET", url+path, nil)); a.StatusCode != 500 {
+			t.Errorf("%s: status %d, want 500", path, a.StatusCode)
+		}
 	}
 	broken(t, c, url+"/inside")
 	fetch(t, c, request(t, "GET", url, nil)).want(t, 200, "ok")
-	for range 3 {
+	for range 4 {
 		<-end.seen
 	}
 	// Exchanges side by side may end in another order than they were answered.
-	want := map[string]string{"/before": "PR", "/inside": "PD", "/": "\x00\x00"}
+	want := map[string]string{"/before": "PR", "/hook": "PR", "/inside": "PD", "/": "\x00\x00"}
 	for i, r := range end.records {
 		if uri := end.uris[i]; string([]byte{r.Cause, r.Phase}) != want[uri] {
 			t.Errorf("%s: %c%c, want %s", uri, r.Cause, r.Phase, want[uri])

@@ -151,7 +151,7 @@ func TestEncode(t *testing.T) {
 }
 
 func TestDecodeAllocatesNothing(t *testing.T) {
-	if raceEnabled {
+	if flow.Race {
 		t.Skip("the race detector drops what pools hold, and Huffman codes are decoded in one of a pool")
 	}
 	var b bytes.Buffer

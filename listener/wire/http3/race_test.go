@@ -1,5 +1,0 @@
-//go:build race
-
-package http3
-
-const raceEnabled = true

@@ -69,6 +69,11 @@ func Load(file string, src []byte, opt Options) (*config.Config, *Sources, diag.
 		})
 		errs = append(errs, found...)
 	}
+	if len(f.Statements) == 0 && len(errs) == 0 {
+		// What a full disk leaves of a file, or a program that is still writing it,
+		// must not take every site away by a reload.
+		errs.Add(diag.Range{File: file}, "empty-file", "the file says nothing").Help = []string{"begin with a site, such as `http://:8080 {`"}
+	}
 	errs = tidy(errs, file)
 	if errs.HasErrors() {
 		return nil, sources, errs

@@ -53,6 +53,8 @@ func TestFiles(t *testing.T) {
 		write("large.lb", strings.Repeat("# x\n", 5e6)): "larger than 16 MiB",
 		write("c.lb", "import "+dir+"\n"):               "not an ordinary file",
 		write("d.lb", "import large.lb\n"):              "larger than 16 MiB",
+		write("e.lb", ""):                               "says nothing",
+		write("f.lb", "# all of it is commented out\n"): "says nothing",
 	} {
 		cfg, _, list := dsl.Load(name, nil, dsl.Options{Vocabulary: vocabulary()})
 		if cfg != nil || len(list) == 0 || !strings.Contains(list.Error(), want) {

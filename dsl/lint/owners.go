@@ -21,7 +21,7 @@ var owners = []struct {
 		undefined-argument undefined-name undefined-variable unexpected-argument unexpected-block unknown-directive
 		unknown-matcher unknown-option unknown-placeholder`},
 	{"dsl/check", diag.Warning, false, `host-bits import-empty unused-argument unused-name`},
-	{"dsl", diag.Error, false, `unreadable-file`},
+	{"dsl", diag.Error, false, `empty-file unreadable-file`},
 	{"modules/matcher", diag.Error, false, `bad-matcher`},
 	{"modules/balancer", diag.Error, false, `bad-balance`},
 	{"modules/handler", diag.Error, false, `bad-hash cookie-persistence-in-tcp plaintext-password`},

@@ -89,13 +89,19 @@ func (p *Process) Answers(limit time.Duration, addrs ...string) error {
 	return nil
 }
 
-// Stop sends SIGTERM, and SIGKILL to the whole group when that does not end the
-// process within the given time.
+// Stop sends SIGTERM, and when that does not end the process within the given time
+// SIGQUIT, then SIGKILL to the whole group.
 func (p *Process) Stop(grace time.Duration) error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(grace):
+		// What hangs is to say where: a Go program answers SIGQUIT with its stacks.
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-p.done:
+		case <-time.After(time.Second):
+		}
 	}
 	// The group outlives its leader where workers do; it has nothing else in it.
 	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)

@@ -133,10 +133,15 @@ func Run(t testing.TB, config string, ports ...int) *Instance {
 	return in
 }
 
-// Write replaces the configuration; Reload makes it current.
+// Write replaces the configuration, in one step: a reload that is under way must not
+// read half of it. Reload makes it current.
 func (in *Instance) Write(config string) {
 	in.t.Helper()
-	if err := os.WriteFile(in.File, []byte(config), 0o644); err != nil {
+	err := os.WriteFile(in.File+".new", []byte(config), 0o644)
+	if err == nil {
+		err = os.Rename(in.File+".new", in.File)
+	}
+	if err != nil {
 		in.t.Fatal(err)
 	}
 }

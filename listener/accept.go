@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
 // accept is the loop of one socket. At a limit it does not accept; what comes
@@ -30,6 +32,9 @@ func (s *Socket) accept() {
 		s.failed(err)
 	}
 	if !s.handed.Load() || s.packets() != nil { // a handshake in progress is ours to end
+		if s.replaced.Load() {
+			s.settle()
+		}
 		s.empty()
 	}
 	_ = s.l.Close()
@@ -82,6 +87,33 @@ func (s *Socket) pause() bool {
 func (s *Socket) interrupt() {
 	if l, ok := s.l.(interface{ SetDeadline(time.Time) error }); ok {
 		_ = l.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// settling is for how long a socket that was replaced ends the handshakes that have
+// begun: some round trips. It is less than the second after which a client asks
+// again, so that none has to do so twice.
+const settling = 250 * time.Millisecond
+
+// settle accepts the connections whose handshake has begun. Closing the socket would
+// reset them although another socket of ours may have the address now, and as long as
+// it listens new ones would come: ":80" gets nothing that "10.0.0.1:80" is there for.
+func (s *Socket) settle() {
+	l, ok := s.l.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	rc, err := l.SyscallConn()
+	if err != nil || sock.IgnoreSYN(rc) != nil || l.SetDeadline(time.Now().Add(settling)) != nil {
+		return
+	}
+	for {
+		c, err := l.Accept()
+		if err == nil {
+			s.take(c)
+		} else if !errors.Is(err, syscall.ECONNABORTED) {
+			return
+		}
 	}
 }
 

@@ -138,6 +138,7 @@ func (c *Change) Commit() {
 	}
 	for k, sock := range s.current {
 		if next[k] == nil {
+			sock.replaced.Store(true)
 			s.dismiss(sock)
 		}
 	}

@@ -65,6 +65,7 @@ type Socket struct {
 	waited        atomic.Bool   // there was a queue when Stuck looked
 
 	handed   atomic.Bool // another process accepts on it, too
+	replaced atomic.Bool // it retires by a change, while the process goes on
 	stopping atomic.Bool
 	stop     chan struct{} // closed with stopping set
 	accepted atomic.Bool   // the accept loop has ended

@@ -255,7 +255,8 @@ func TestAllOrNothing(t *testing.T) {
 	shutdown(set, 10*time.Second)
 }
 
-// TestPortIsHandedOver goes from all addresses to one, and back.
+// TestPortIsHandedOver goes from all addresses to one, and back, while clients come all
+// the time: none of them is refused, reset or left unanswered.
 func TestPortIsHandedOver(t *testing.T) {
 	h := newHost(t, echo)
 	set := NewSet(h)
@@ -266,14 +267,29 @@ func TestPortIsHandedOver(t *testing.T) {
 	_, port, _ := net.SplitHostPort(probe.Addr().String())
 	probe.Close()
 	wide, narrow := Key{Network: "tcp", Address: ":" + port}, Key{Network: "tcp", Address: "127.0.0.1:" + port}
-	for _, key := range []Key{wide, narrow, wide} {
+	put(t, set, Want{Key: wide, Binding: binding(1)})
+
+	var clients sync.WaitGroup
+	var over atomic.Bool
+	var asked atomic.Int64
+	for range 4 {
+		clients.Go(func() {
+			for !over.Load() {
+				c, err := net.Dial("tcp", narrow.Address)
+				if err == nil {
+					err = tryAsk(c, "x")
+					c.Close()
+				}
+				if err != nil {
+					t.Errorf("a client: %v", err)
+					return
+				}
+				asked.Add(1)
+			}
+		})
+	}
+	for _, key := range []Key{narrow, wide, narrow, wide} {
 		put(t, set, Want{Key: key, Binding: binding(1)})
-		c, err := net.Dial("tcp", narrow.Address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ask(t, c, "x")
-		c.Close()
 		if l, err := net.Listen("tcp", narrow.Address); err == nil {
 			l.Close()
 			t.Error("somebody else could take the port")
@@ -281,14 +297,13 @@ func TestPortIsHandedOver(t *testing.T) {
 		eventually(t, "the sockets before are closed", func() bool {
 			set.mu.Lock()
 			defer set.mu.Unlock()
-			for _, s := range set.retiring {
-				if !s.ended.Load() {
-					return false
-				}
-			}
-			return true
+			return ended(set.retiring)
 		})
+		before := asked.Load()
+		eventually(t, "clients are served", func() bool { return asked.Load() > before+20 || t.Failed() })
 	}
+	over.Store(true)
+	clients.Wait()
 	shutdown(set, 10*time.Second)
 }
 

@@ -2,7 +2,13 @@
 
 package sock
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
+
+// IgnoreSYN cannot be had here.
+func IgnoreSYN(syscall.RawConn) error { return errors.ErrUnsupported }
 
 // Acked cannot be told here.
 func Acked(syscall.RawConn) int64 { return -1 }

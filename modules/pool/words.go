@@ -160,7 +160,9 @@ var retryWord = spec.Word{
 	Name: "retry", In: spec.InPool,
 	Doc: "How often a failed try is repeated, and after what",
 	Long: "By itself only what no server can have begun to see is repeated, and once what is safe (GET, HEAD, OPTIONS, TRACE; RFC 9110 §9.2.1) " +
-		"and broke before its answer. `on` says instead what is repeated: `connect_failure` (no connection stood), `refused` (of those, only " +
+		"and broke before its answer. Not seen is: no connection stood; the server closed a used one, in good order, before it had any byte of " +
+		"the request; it said itself that it served nothing of it (GOAWAY, REFUSED_STREAM, H3_REQUEST_REJECTED). After a reset nobody can tell, " +
+		"and a POST is answered 502. `on` says instead what is repeated: `connect_failure` (no connection stood), `refused` (of those, only " +
 		"the refused), `timeout` (no answer within `timeout first_byte`), `empty_response` (closed without a byte of an answer), and " +
 		"statuses (`503`, `5xx`), whose answers are passed on only by the last try. What a server may have seen is repeated if its method is " +
 		"idempotent (RFC 9110 §9.2.2), or with `any_method`; a body only if all of it that was sent is still there. A retry goes to " +

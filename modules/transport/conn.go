@@ -42,6 +42,7 @@ type work struct {
 	sent    bool
 	rest    int   // of out and view, not taken by the socket
 	short   bool  // the server stopped reading before the request's end
+	torn    bool  // a write was told of a reset; see seen
 	left    int64 // of a request body with a length, to be written
 	stall   time.Duration
 	buf     []byte
@@ -81,7 +82,7 @@ func (c *conn) quiet() bool {
 // begin borrows what an exchange needs.
 func (c *conn) begin() {
 	w := works.Get().(*work)
-	w.sent, w.short, w.rest, w.r, w.w, w.scanned, w.err, w.view, w.pump = false, false, 0, 0, 0, 0, nil, nil, nil
+	w.sent, w.short, w.torn, w.rest, w.r, w.w, w.scanned, w.err, w.view, w.pump = false, false, false, 0, 0, 0, 0, nil, nil, nil
 	c.work = w
 }
 
@@ -190,11 +191,11 @@ func (c *conn) send(fd uintptr) bool {
 	} else {
 		n, err = sock.Writev(fd, c.out, c.view)
 	}
+	c.written += int64(n) // two calls may stand behind Writev, of which only the second failed
 	if err != nil && err != sock.ErrAgain {
 		c.err = c.unheard(err)
 		return c.short
 	}
-	c.written += int64(n)
 	c.rest = total - n
 	return c.rest == 0
 }

@@ -126,6 +126,7 @@ type proxy struct {
 	record chan flow.Record
 	stall  time.Duration // the client side's; 0: the connection's
 	via    Transport     // instead of HTTP1, if there is one
+	about  func()        // what happens between the choice of a connection and the first write
 }
 
 func timeoutsOf(stall time.Duration) upstream.Timeouts {
@@ -199,6 +200,9 @@ func (p *proxy) ServeExchange(x *flow.Exchange) {
 	if p.via != nil {
 		via = p.via
 	}
+	if p.about != nil {
+		x.Flight = aboutTo(p.about)
+	}
 	fault := via.RoundTrip(x, p.server)
 	p.fault.Store(fault)
 	if fault != nil {
@@ -220,6 +224,15 @@ func (p *proxy) ServeExchange(x *flow.Exchange) {
 		x.Abort(err)
 	}
 	_ = body.Close()
+}
+
+// aboutTo is told of a connection that was chosen, before anything is written.
+type aboutTo func()
+
+func (f aboutTo) Carry(by io.Closer) {
+	if by != nil {
+		f()
+	}
 }
 
 func join(client, server flow.Stream, first, early []byte) {

@@ -30,8 +30,8 @@ func (t *HTTP1) Idle(s *upstream.Server) *Idle { return t.idle[s.Index] }
 
 // RoundTrip implements Transport. A request on a connection that was used
 // before, and that breaks before any byte of an answer, is sent again on
-// another one when that cannot do harm: the method is safe, or the server's
-// kernel has acknowledged nothing of it.
+// another one when that cannot do harm: the method is safe, or the server
+// had closed before its kernel got anything of it; see conn.seen.
 func (t *HTTP1) RoundTrip(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	idle := t.idle[s.Index]
 	for {
@@ -198,6 +198,28 @@ func (c *conn) answered(x *flow.Exchange, s *upstream.Server) {
 	r.Body = b
 }
 
+// seen reports whether the server may have begun to see a request that got no byte of
+// an answer, with before the bytes that the connection had sent ahead of it, and acked
+// those that were acknowledged when err came.
+//
+// What the kernel took nothing of was not sent. Of what was sent, only the orderly end
+// of the stream is a witness: a FIN carries an acknowledgement of all that the server's
+// kernel had by then, and a socket whose owner has closed it reads no more (RFC 9293
+// §3.6), so that a request which it does not cover was read by nobody. A reset is none:
+// the server may have read the request and then closed with something unread, or with
+// SO_LINGER 0, before its kernel had acknowledged anything; and Linux drops the
+// acknowledgement that a reset carries. The first call after a reset is told of it, and
+// those behind it see an end that looks orderly: hence torn, of writes.
+func (c *conn) seen(err error, before, acked int64) bool {
+	switch {
+	case c.written == before:
+		return false
+	case c.torn, err != errClosed, acked < 0:
+		return true
+	}
+	return acked > before+1 // the SYN counts
+}
+
 // failed turns an error before the answer into one with side and phase, and
 // closes the connection.
 func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
@@ -220,7 +242,7 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server closed before its answer", Err: err, Begun: true}
 		if c.w == 0 {
 			fault.Cause, fault.Empty = "empty answer", true
-			fault.Begun = c.written > before && (acked < 0 || acked > before+1)
+			fault.Begun = c.seen(err, before, acked)
 			fault.Stale = c.used && (!fault.Begun || Repeatable(x.Req.Method))
 		}
 	}

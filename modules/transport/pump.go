@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -20,6 +21,7 @@ type pump struct {
 	// Good after done:
 	err   *flow.Error // why the exchange cannot go on
 	short bool        // the request was not sent to its end
+	torn  bool        // a write was told of a reset; see conn.seen
 
 	mu       sync.Mutex
 	headSeen bool // the answer is there: its timeout no longer runs
@@ -165,6 +167,7 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 					Cause: "server does not take the request", Err: err, Begun: true,
 				}
 			default:
+				p.torn = errors.Is(err, syscall.ECONNRESET)
 				return // the server reads no further, but its answer may be there
 			}
 			_ = c.Close() // wakes whoever waits for the answer
@@ -255,7 +258,7 @@ var crlf = []byte("\r\n")
 // what it said decides. The connection is not used again.
 func (c *conn) unheard(err error) error {
 	if sock.Reset(err) {
-		c.short = true
+		c.short, c.torn = true, errors.Is(err, syscall.ECONNRESET)
 		return nil
 	}
 	return err
@@ -292,5 +295,6 @@ func (c *conn) stopPump(x *flow.Exchange) *flow.Error {
 		<-p.done
 	}
 	c.pump = nil
+	c.torn = c.torn || p.torn
 	return p.err
 }

@@ -44,7 +44,6 @@ type conn struct {
 	idleSince int64
 	away      int // steps of the goodbye
 	awayAt    int64
-	uni       [4]bool // critical streams that the client has opened
 	workers   multi.Workers[stream]
 }
 

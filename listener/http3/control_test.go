@@ -42,6 +42,8 @@ func TestConnectionErrors(t *testing.T) {
 		"empty GOAWAY":        {func(c *raw) { c.say(frame(wire.FrameGoAway, "")) }, wire.CodeFrame},
 		"long GOAWAY":         {func(c *raw) { c.say(frame(wire.FrameGoAway, "\x00\x00")) }, wire.CodeFrame},
 		"CANCEL_PUSH":         {func(c *raw) { c.say(frame(wire.FrameCancel, "\x00")) }, wire.CodeID},
+		"GOAWAY goes up":      {func(c *raw) { c.say(frame(wire.FrameGoAway, "\x04") + frame(wire.FrameGoAway, "\x08")) }, wire.CodeID},
+		"MAX_PUSH_ID falls":   {func(c *raw) { c.say(frame(wire.FrameMaxPush, "\x05") + frame(wire.FrameMaxPush, "\x04")) }, wire.CodeID},
 		"large frame":         {func(c *raw) { c.say(string(wire.AppendFrame(nil, 0x21, 1<<20))) }, wire.CodeLoad},
 		"insert":              {func(c *raw) { c.uni(wire.StreamEncoder, "\x41a\x01b") }, wire.CodeEncoderStream},
 		"capacity":            {func(c *raw) { c.uni(wire.StreamEncoder, "\x21") }, wire.CodeEncoderStream},

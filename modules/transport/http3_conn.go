@@ -22,14 +22,12 @@ type line struct {
 	set     *sharing[*line]
 	idleFor int64
 	settled chan struct{} // closed when the server's settings are there
-	uni     [4]bool       // critical streams that the server has opened; mu
 
 	mu        sync.Mutex
 	open      []*strand
 	opened    bool        // there has been a stream
 	full      bool        // the server takes no more streams for now
 	away      bool        // no new streams
-	goAway    uint64      // the first stream that will not be served
 	extended  bool        // extended CONNECT is taken (RFC 9220)
 	failed    *flow.Error // what we have closed it for
 	idleSince int64
@@ -41,7 +39,7 @@ func newLine(q *quic.Conn, s *upstream.Server, set *sharing[*line]) *line {
 	if idleFor <= 0 {
 		idleFor = time.Minute
 	}
-	c := &line{q: q, set: set, idleFor: int64(idleFor), settled: make(chan struct{}), goAway: wire.MaxVarint, idleSince: flow.Now()}
+	c := &line{q: q, set: set, idleFor: int64(idleFor), settled: make(chan struct{}), idleSince: flow.Now()}
 	c.watch = time.AfterFunc(idleFor, c.look)
 	return c
 }
@@ -50,9 +48,7 @@ func newLine(q *quic.Conn, s *upstream.Server, set *sharing[*line]) *line {
 func (c *line) greet() error {
 	control, err := c.q.OpenUniStream()
 	if err == nil {
-		settings := wire.AppendVarint(wire.AppendVarint(nil, wire.SettingHeaders), headLimit)
-		b := wire.AppendVarint(nil, wire.StreamControl)
-		_, err = control.Write(append(wire.AppendFrame(b, wire.FrameSettings, uint64(len(settings))), settings...))
+		_, err = control.Write(wire.AppendControl(nil, wire.Settings{HeadBytes: headLimit}))
 	}
 	if err != nil {
 		c.watch.Stop()
@@ -200,7 +196,6 @@ func (c *line) protest(e wire.Code) *flow.Error {
 func (c *line) goesAway(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.goAway = id
 	c.leave()
 	c.finish()
 	for _, s := range c.open {

@@ -19,6 +19,8 @@ var connIDs atomic.Uint64
 type conn struct {
 	flow.Conn
 	socket     *Socket
+	local      netip.AddrPort                 // as accepted: Local is the PROXY header's afterwards
+	said       atomic.Pointer[netip.AddrPort] // the client that a PROXY header named; nil: none did
 	ended      atomic.Bool
 	prev, next *conn
 }
@@ -30,7 +32,7 @@ func (s *Socket) begin(nc net.Conn) {
 	c.Socket, _ = nc.(*net.TCPConn)
 	c.ID = connIDs.Add(1)
 	c.Peer, c.Local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
-	c.Client = c.Peer
+	c.Client, c.local = c.Peer, c.Local
 	c.Accepted = time.Now()
 	c.Source, c.Active, c.Ended = &s.source, &s.active, &c.ended
 	b := s.source.Load()

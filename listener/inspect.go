@@ -9,8 +9,9 @@ import (
 type ConnInfo struct {
 	ID       uint64
 	Peer     netip.AddrPort // the other end of the socket; zero with a unix socket
-	Local    netip.AddrPort
-	Socket   string // where it was accepted
+	Client   netip.AddrPort // who the client is: the peer, or whom its PROXY header named
+	Local    netip.AddrPort // our end of the socket
+	Socket   string         // where it was accepted
 	Accepted time.Time
 	Idle     bool // no exchange is going on
 }
@@ -32,12 +33,16 @@ func (s *Set) EachConn(visit func(ConnInfo)) {
 	}
 }
 
-// connections lists what is open. Only what accept wrote of a connection is read:
-// the rest belongs to the goroutine that serves it.
+// connections lists what is open. Only what accept wrote of a connection is read,
+// and what is atomic: the rest belongs to the goroutine that serves it.
 func (s *Socket) connections() []ConnInfo {
 	out := make([]ConnInfo, 0, s.active.Load())
 	s.open.each(func(c *conn) {
-		out = append(out, ConnInfo{ID: c.ID, Peer: c.Peer, Local: c.Local, Socket: s.Key.String(), Accepted: c.Accepted, Idle: c.Resting()})
+		client := c.Peer
+		if said := c.said.Load(); said != nil {
+			client = *said
+		}
+		out = append(out, ConnInfo{ID: c.ID, Peer: c.Peer, Client: client, Local: c.local, Socket: s.Key.String(), Accepted: c.Accepted, Idle: c.Resting()})
 	})
 	return out
 }

@@ -63,6 +63,7 @@ func (c *conn) proxied(b *flow.Binding) error {
 	c.Told = &h.Told
 	if !h.Told.Local {
 		c.Client, c.Local = h.Source, h.Destination
+		c.said.Store(&h.Source)
 	}
 	return nil
 }

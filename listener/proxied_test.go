@@ -218,3 +218,39 @@ func selfSigned(t *testing.T) tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
+
+// Who asks who is connected is told the client, and the peer beside it, while the
+// connection's own goroutine reads the header.
+func TestProxiedInspected(t *testing.T) {
+	h := NewHost(serve(tellClient), slog.New(slog.DiscardHandler))
+	t.Cleanup(h.Close)
+	s, err := h.Bind(anyPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binding(1)
+	b.Proxy = &flow.ProxyFrom{Nets: loopback{}}
+	s.Rebind(b, 0)
+	s.Start()
+	t.Cleanup(s.Retire)
+	c := dialTo(t, s.Addr().String())
+	one := func() ConnInfo {
+		all := s.connections()
+		for len(all) == 0 { // not accepted yet
+			time.Sleep(time.Millisecond)
+			all = s.connections()
+		}
+		return all[0]
+	}
+	peer, local := c.LocalAddr().String(), c.RemoteAddr().String()
+	if got := one(); got.Client.String() != peer || got.Peer.String() != peer || got.Local.String() != local {
+		t.Errorf("before the header: %+v", got)
+	}
+	_, _ = io.WriteString(c, told+"hello\n")
+	for end := time.Now().Add(30 * time.Second); one().Client.String() == peer && time.Now().Before(end); { // under -race that is the test
+		time.Sleep(time.Millisecond)
+	}
+	if got := one(); got.Client.String() != "192.0.2.1:1111" || got.Peer.String() != peer || got.Local.String() != local {
+		t.Errorf("behind the header: %+v", got)
+	}
+}

@@ -166,12 +166,12 @@ func showConnections(c *cobra.Command, body []byte) error {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return err
 	}
-	err := printRows(c, s.Connections, []string{"ID", "PEER", "LOCAL", "SOCKET", "SINCE", "NOW"}, func(s *api.Connection) []string {
+	err := printRows(c, s.Connections, []string{"ID", "CLIENT", "PEER", "LOCAL", "SOCKET", "SINCE", "NOW"}, func(s *api.Connection) []string {
 		now := "busy"
 		if s.Idle {
 			now = "idle"
 		}
-		return []string{strconv.FormatUint(s.ID, 10), s.Peer, s.Local, s.Socket, s.Accepted.Format(time.DateTime), now}
+		return []string{strconv.FormatUint(s.ID, 10), s.Client, s.Peer, s.Local, s.Socket, s.Accepted.Format(time.DateTime), now}
 	})
 	more(c, len(s.Connections), s.All)
 	return err

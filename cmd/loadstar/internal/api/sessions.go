@@ -114,8 +114,9 @@ type Connections struct {
 // Connection is one of a client.
 type Connection struct {
 	ID       uint64    `json:"id"`
-	Peer     string    `json:"peer,omitempty"` // the other end of the socket
-	Local    string    `json:"local,omitempty"`
+	Client   string    `json:"client,omitempty"` // the peer, or whom its PROXY header named
+	Peer     string    `json:"peer,omitempty"`   // the other end of the socket
+	Local    string    `json:"local,omitempty"`  // our end of it
 	Socket   string    `json:"socket"`
 	Accepted time.Time `json:"accepted"`
 	Idle     bool      `json:"idle"` // nothing is in progress
@@ -131,6 +132,9 @@ func connections(c *call) (any, error) {
 		v := Connection{ID: i.ID, Socket: i.Socket, Accepted: i.Accepted, Idle: i.Idle}
 		if i.Peer.IsValid() {
 			v.Peer = i.Peer.String()
+		}
+		if i.Client.IsValid() {
+			v.Client = i.Client.String()
 		}
 		if i.Local.IsValid() {
 			v.Local = i.Local.String()

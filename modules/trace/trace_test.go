@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -286,4 +287,37 @@ func BenchmarkSampled(b *testing.B) {
 		_ = spansOf(&x.Record)
 		tr.End(&x.Record)
 	}
+}
+
+// BenchmarkExported is all that a sampled exchange with one try costs: its spans are
+// made, encoded, compressed and sent, in batches. What counts is cpu-ns/op, the
+// process's time on all processors; a collector that only reads is part of it.
+func BenchmarkExported(b *testing.B) {
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer collector.Close()
+	e := Open(Key{URL: collector.URL + "/v1/traces", Service: "bench"}, "test", slog.New(slog.DiscardHandler))
+	defer e.Close()
+	tr := &Tracer{Sample: Share{1<<64 - 1}, Exporter: e}
+	x := exchange(tr, "")
+	before := cpuTime(b)
+	for b.Loop() {
+		for len(e.queue) == cap(e.queue) { // none is to be dropped, for that is cheaper
+			time.Sleep(time.Millisecond)
+		}
+		tr.Begin(x)
+		x.Record.Trace.Begin(x, "one", "a:1")
+		tr.End(&x.Record)
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+	if s := e.Stats(); s.Dropped > 0 {
+		b.Errorf("%d spans were dropped", s.Dropped)
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Skip("SKIP: ", err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

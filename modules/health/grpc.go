@@ -1,7 +1,6 @@
 package health
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -9,19 +8,17 @@ import (
 	"io"
 	"strconv"
 
-	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
+	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 var grpcModule = Module{
 	Spec: spec.Word{
 		Name: "grpc",
 		Doc:  "The server is well if the standard health service says SERVING",
-		Long: "The probe calls `grpc.health.v1.Health/Check` over HTTP/2 without TLS (by prior knowledge), or with the option `tls` over TLS. " +
-			"See the gRPC Health Checking Protocol. One connection is opened for each probe.",
+		Long: "The probe calls `grpc.health.v1.Health/Check` over HTTP/2: by TLS where the server is spoken to by TLS, as exchanges do, or with " +
+			"the option `tls`, else in clear (by prior knowledge). See the gRPC Health Checking Protocol. One connection is opened for each probe.",
 		Example: "health grpc service shop.Cart",
 		Options: []spec.Word{
 			{Name: "service", Doc: "the service to ask after (else: the server as a whole)",
@@ -57,7 +54,7 @@ var grpcModule = Module{
 type grpcProbe struct {
 	host    string
 	message []byte
-	tls     *tls.Config // nil: in clear
+	tls     *tls.Config // nil: as the server is spoken to
 }
 
 func (p *grpcProbe) Probe(ctx context.Context, t *Target) (Result, error) {
@@ -66,130 +63,38 @@ func (p *grpcProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		return connectFailed(ctx, err)
 	}
 	defer s.Close()
-	scheme := "http"
-	if p.tls != nil {
-		scheme = "https"
-		if _, err := s.secure(ctx, p.tls); err != nil {
-			return answerFailed(ctx, "Layer6", err)
-		}
+	always := *t // gRPC is HTTP/2, whatever else the server is spoken to in
+	always.Protocol = upstream.H2
+	if _, err := s.secureFor(ctx, &always, p.tls); err != nil {
+		return answerFailed(ctx, "Layer6", err)
 	}
-	authority := p.host
-	if authority == "" {
-		authority = t.Address
+	c, err := s.ask([][2]string{
+		{":method", "POST"}, {":scheme", s.scheme()}, {":path", "/grpc.health.v1.Health/Check"}, {":authority", s.authority(p.host, t)},
+		{"te", "trailers"}, {"content-type", "application/grpc"}, {"user-agent", "loadstar-health"},
+	}, p.message)
+	for err == nil && !c.done {
+		err = c.next()
 	}
-	call := &grpcCall{framer: http2.NewFramer(s.Conn, s.in), status: -1}
-	call.framer.SetMaxReadFrameSize(16 << 10)
-	call.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	call.framer.MaxHeaderListSize = 16 << 10
-	if err := call.ask(s, scheme, authority, p.message); err != nil {
+	if err != nil {
 		return answerFailed(ctx, "Layer7", err)
 	}
-	for !call.done {
-		if err := call.next(); err != nil {
-			return answerFailed(ctx, "Layer7", err)
-		}
-	}
-	return call.result()
-}
-
-// grpcCall is one unary call on a connection of its own.
-type grpcCall struct {
-	framer  *http2.Framer
-	http    string // :status
-	status  int    // grpc-status, -1: none yet
-	message string // grpc-message
-	body    []byte
-	done    bool
-}
-
-// ask sends preface, settings and the request (RFC 9113 §3.4; gRPC over HTTP2,
-// "Requests"). The stream is the connection's first, 1.
-func (c *grpcCall) ask(s *session, scheme, authority string, message []byte) error {
-	if err := s.say(http2.ClientPreface); err != nil {
-		return err
-	}
-	if err := c.framer.WriteSettings(http2.Setting{ID: http2.SettingEnablePush, Val: 0}); err != nil {
-		return err
-	}
-	var block bytes.Buffer
-	enc := hpack.NewEncoder(&block)
-	for _, f := range [][2]string{
-		{":method", "POST"}, {":scheme", scheme}, {":path", "/grpc.health.v1.Health/Check"}, {":authority", authority},
-		{"te", "trailers"}, {"content-type", "application/grpc"}, {"user-agent", "loadstar-health"},
-	} {
-		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
-			return err
-		}
-	}
-	err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true})
-	if err != nil {
-		return err
-	}
-	return c.framer.WriteData(1, true, message)
-}
-
-// maxMessage bounds the answer's message; the one that is wanted has 7 bytes.
-const maxMessage = 1024
-
-// next reads one frame. The number of frames is bounded by the session's bytes.
-func (c *grpcCall) next() error {
-	f, err := c.framer.ReadFrame()
-	if err != nil {
-		return ended(err)
-	}
-	switch f := f.(type) {
-	case *http2.SettingsFrame:
-		if !f.IsAck() {
-			return c.framer.WriteSettingsAck()
-		}
-	case *http2.PingFrame:
-		if !f.IsAck() {
-			return c.framer.WritePing(true, f.Data)
-		}
-	case *http2.MetaHeadersFrame:
-		c.headers(f)
-		c.done = c.done || f.StreamEnded()
-	case *http2.DataFrame:
-		if len(c.body)+len(f.Data()) <= maxMessage {
-			c.body = append(c.body, f.Data()...)
-		}
-		c.done = c.done || f.StreamEnded()
-	case *http2.RSTStreamFrame:
-		return fmt.Errorf("stream reset: %s", f.ErrCode)
-	case *http2.GoAwayFrame:
-		if f.LastStreamID < 1 || f.ErrCode != http2.ErrCodeNo {
-			return fmt.Errorf("connection refused by GOAWAY: %s", f.ErrCode)
-		}
-	}
-	return nil
-}
-
-func (c *grpcCall) headers(f *http2.MetaHeadersFrame) {
-	for _, h := range f.Fields {
-		switch h.Name {
-		case ":status":
-			c.http = h.Value
-		case "grpc-status":
-			if n, err := strconv.Atoi(h.Value); err == nil && n >= 0 {
-				c.status = n
-			}
-		case "grpc-message":
-			c.message = h.Value
-		}
-	}
+	return grpcResult(c)
 }
 
 // servingStatus are the values of HealthCheckResponse.ServingStatus.
 var servingStatus = []string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"}
 
-func (c *grpcCall) result() (Result, error) {
+func grpcResult(c *call) (Result, error) {
+	code, told := c.head.get("grpc-status")
+	message, _ := c.head.get("grpc-message")
+	status, err := strconv.Atoi(code)
 	switch {
-	case c.http != "200":
-		return failed("Layer7 invalid response", 0, "HTTP status "+c.http)
-	case c.status < 0:
+	case c.status != "200":
+		return failed("Layer7 invalid response", 0, "HTTP status "+c.status)
+	case !told || err != nil || status < 0:
 		return failed("Layer7 invalid response", 0, "no grpc-status")
-	case c.status > 0:
-		return failed("Layer7 wrong status", c.status, "gRPC status "+strconv.Itoa(c.status)+" "+c.message)
+	case status > 0:
+		return failed("Layer7 wrong status", status, "gRPC status "+strconv.Itoa(status)+" "+message)
 	}
 	n, err := serving(c.body)
 	if err != nil {

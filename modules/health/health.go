@@ -22,6 +22,9 @@ type Target struct {
 	Source  netip.Addr // to connect from; the zero Addr: the system's choice
 	Connect time.Duration
 	TLS     *tls.Config // how the server is spoken to; nil: in clear
+	// Protocol is the version of HTTP that the server is spoken to in. Probes know
+	// HTTP/1.1 and HTTP/2; a server of HTTP/3 is probed in HTTP/1.1.
+	Protocol upstream.Protocol
 	// Ahead is sent first on each connection, before TLS; nil: nothing. It is not changed.
 	Ahead  []byte
 	Answer time.Duration // for everything behind the connection; 0: what the context leaves

@@ -17,7 +17,9 @@ var httpModule = Module{
 		Name: "http",
 		Doc:  "The server is well if it answers a request as expected",
 		Long: "Without arguments the request is `OPTIONS / HTTP/1.0`. With the option `host` it is sent as " +
-			"HTTP/1.1 with that Host. One word alone is a path if it begins with `/` (the method is then GET), else a method.\n\n" +
+			"HTTP/1.1 with that Host. One word alone is a path if it begins with `/` (the method is then GET), else a method. " +
+			"Servers of `protocol h2`, `h2c` and `auto` are asked in HTTP/2, as exchanges ask them; at another `port` or `address` " +
+			"that is so only where TLS agrees on it. Servers of `protocol h3` are asked by TCP.\n\n" +
 			"Without `expect` the statuses 200–399 pass. Several `expect` must all hold, and then any status passes that none of " +
 			"them speaks of. Of an answer at most 64 KiB are looked at.",
 		Example: "health http GET /health expect 200-399",
@@ -46,9 +48,13 @@ var tlsOption = spec.Word{Name: "tls", Doc: "speak TLS; the certificate is not j
 // than its expectations need.
 type httpProbe struct {
 	method  string
-	request []byte
+	request []byte      // in HTTP/1
+	fields  [][2]string // in HTTP/2, behind the pseudo header
+	path    string
+	host    string // "": the server's address
+	body    string
 	expect  expectations
-	tls     *tls.Config // nil: in clear
+	tls     *tls.Config // nil: as the server is spoken to
 }
 
 func newHTTP(n *config.Node) (Probe, error) {
@@ -68,8 +74,8 @@ func newHTTP(n *config.Node) (Probe, error) {
 	if path != "*" && path[0] != '/' || !visible(path) {
 		return nil, fmt.Errorf("%q is no path: it must begin with / and have no blanks or controls", path)
 	}
-	p := &httpProbe{method: method}
 	host := n.OptionText("host")
+	p := &httpProbe{method: method, path: path, host: host, body: n.OptionText("body")}
 	head := method + " " + path + " HTTP/1.0\r\n"
 	if host != "" {
 		if !visible(host) {
@@ -82,12 +88,13 @@ func newHTTP(n *config.Node) (Probe, error) {
 			return nil, fmt.Errorf("header %q cannot be sent: a name of token characters and a value without controls is needed", o.Text(0))
 		}
 		head += o.Text(0) + ": " + o.Text(1) + "\r\n"
+		p.field(strings.ToLower(o.Text(0)), strings.Trim(o.Text(1), " \t"))
 	}
-	body := n.OptionText("body")
 	if n.Has("body") {
-		head += "Content-Length: " + strconv.Itoa(len(body)) + "\r\n"
+		head += "Content-Length: " + strconv.Itoa(len(p.body)) + "\r\n"
+		p.field("content-length", strconv.Itoa(len(p.body)))
 	}
-	p.request = []byte(head + "\r\n" + body)
+	p.request = []byte(head + "\r\n" + p.body)
 	if n.Has("tls") {
 		p.tls = tlsConfig(hostOnly(host))
 	}
@@ -102,14 +109,12 @@ func (p *httpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 		return connectFailed(ctx, err)
 	}
 	defer s.Close()
-	cfg := p.tls
-	if cfg == nil {
-		cfg = t.TLS // as the exchanges' connections, certificate and all
+	h2, err := s.secureFor(ctx, t, p.tls)
+	if err != nil {
+		return answerFailed(ctx, "Layer6", err)
 	}
-	if cfg != nil {
-		if _, err := s.secure(ctx, cfg); err != nil {
-			return answerFailed(ctx, "Layer6", err)
-		}
+	if h2 {
+		return p.call(ctx, s, s.authority(p.host, t))
 	}
 	if _, err := s.Write(p.request); err != nil {
 		return answerFailed(ctx, "Layer7", err)
@@ -122,18 +127,31 @@ func (p *httpProbe) Probe(ctx context.Context, t *Target) (Result, error) {
 	if !ok {
 		return failed("Layer7 invalid response", 0, line)
 	}
+	return p.judge(ctx, &plainAnswer{s}, code, reason)
+}
+
+// answer is what follows the status, in any version of HTTP. Its parts are asked for
+// in order, and not at all where nothing is expected of them.
+type answer interface {
+	fields() (*head, error)
+	content(h *head) ([]byte, error)
+}
+
+// plainAnswer is an answer of HTTP/1.
+type plainAnswer struct{ s *session }
+
+func (a *plainAnswer) fields() (*head, error)          { return readHead(a.s) }
+func (a *plainAnswer) content(h *head) ([]byte, error) { return h.readBody(a.s.in) }
+
+// judge compares an answer with what is expected of it.
+func (p *httpProbe) judge(ctx context.Context, a answer, code int, reason string) (Result, error) {
 	if !p.expect.status(code) {
 		return failed("Layer7 wrong status", code, reason)
 	}
 	if p.expect.statusOnly() {
 		return passed("Layer7 check passed", code, reason), nil
 	}
-	return p.rest(ctx, s, code, reason)
-}
-
-// rest reads head and body, and compares them.
-func (p *httpProbe) rest(ctx context.Context, s *session, code int, reason string) (Result, error) {
-	h, err := readHead(s)
+	h, err := a.fields()
 	if err != nil {
 		return answerFailed(ctx, "Layer7", err)
 	}
@@ -145,7 +163,7 @@ func (p *httpProbe) rest(ctx context.Context, s *session, code int, reason strin
 	}
 	var body []byte
 	if p.method != "HEAD" && code != 204 && code != 304 {
-		if body, err = h.readBody(s.in); err != nil && err != io.ErrUnexpectedEOF {
+		if body, err = a.content(h); err != nil && err != io.ErrUnexpectedEOF {
 			return answerFailed(ctx, "Layer7", err)
 		}
 	}

@@ -45,7 +45,8 @@ func node(variant string, args ...string) *config.Node {
 	n := &config.Node{Word: "health", Variant: variant}
 	for i := 0; i < len(args); i++ {
 		if name, ok := strings.CutPrefix(args[i], "--"); ok {
-			o := config.Node{Word: name}
+			name, variant, _ := strings.Cut(name, "/")
+			o := config.Node{Word: name, Variant: variant}
 			for i+1 < len(args) && !strings.HasPrefix(args[i+1], "--") {
 				i++
 				o.Args = append(o.Args, config.Value{Text: args[i]})

@@ -145,11 +145,27 @@ func (b *builder) monitor(s *upstream.Server, n *config.Node) *health.Monitor {
 	if s.TLS != nil {
 		t.TLS = s.TLS.Config
 	}
+	t.Protocol = probeProtocol(s, n)
 	key := health.Key{Server: s.Key, Probe: fingerprint(n, &t) + tlsKey(s)}
 	return b.deps.Monitor(key, func() *health.Monitor {
 		return &health.Monitor{Target: t, Settings: health.SettingsOf(n), Probe: probe, Live: s.Live, Log: b.p.log,
 			Agent: n.Variant == health.Agent}
 	})
+}
+
+// probeProtocol gives the version of HTTP that a server is probed in: its own. What
+// listens elsewhere may know another one, and is spoken to as TLS agrees on it.
+func probeProtocol(s *upstream.Server, n *config.Node) upstream.Protocol {
+	switch elsewhere := n.OptionText("address") != "" || n.OptionText("port") != ""; {
+	case !elsewhere:
+		return s.Protocol
+	case s.TLS != nil && s.Protocol == upstream.H2:
+		return upstream.Auto
+	case s.TLS != nil:
+		return s.Protocol
+	default:
+		return upstream.H1
+	}
 }
 
 // redirect points a probe at another address or port than the server's.
@@ -180,7 +196,7 @@ func redirect(t *health.Target, n *config.Node) error {
 // fingerprint tells everything a monitor depends on apart from its server.
 func fingerprint(n *config.Node, t *health.Target) string {
 	var f strings.Builder
-	fmt.Fprintf(&f, "%s %s %s %s %s %q", n.Variant, t.Network, t.Address, t.Source, t.Connect, t.Ahead)
+	fmt.Fprintf(&f, "%s %s %s %s %s %d %q", n.Variant, t.Network, t.Address, t.Source, t.Connect, t.Protocol, t.Ahead)
 	var write func(n *config.Node)
 	write = func(n *config.Node) {
 		for _, a := range n.Args {

@@ -47,6 +47,28 @@ func TestServersOwnHealth(t *testing.T) {
 	}
 }
 
+// Servers are probed in the version of HTTP that they are spoken to in; what listens
+// elsewhere, in what TLS agrees on.
+func TestProbeProtocol(t *testing.T) {
+	p, errs := New(parse(t, "p", `
+		health http GET /ok
+		protocol h2c
+		server clear 127.0.0.1:80
+		server beside 127.0.0.1:81 health port 99
+		server older 127.0.0.1:82 protocol h1
+		server secure 127.0.0.1:83 protocol h2 tls
+		server elsewhere 127.0.0.1:84 protocol h2 tls on health port 99
+		server either 127.0.0.1:85 protocol auto tls`), Deps{})
+	if errs.HasErrors() {
+		t.Fatal(errs)
+	}
+	for i, want := range []upstream.Protocol{upstream.H2, upstream.H1, upstream.H1, upstream.H2, upstream.Auto, upstream.Auto} {
+		if m := p.monitors[i]; m.Target.Protocol != want || (m.Target.TLS != nil) != (i > 2) {
+			t.Errorf("%s: %d, TLS %v; want %d", m.Target.Name, m.Target.Protocol, m.Target.TLS != nil, want)
+		}
+	}
+}
+
 // A reload keeps the monitors whose settings did not change, and only those.
 func TestReloadKeepsMonitors(t *testing.T) {
 	lives, monitors := registry{}, map[health.Key]*health.Monitor{}

@@ -16,7 +16,8 @@ func ProtocolWord() spec.Word {
 			"by TLS and takes what the server prefers. `h3` is HTTP/3, over QUIC to the UDP port of the server's address, with the settings of `tls`; it goes " +
 			"with neither `proxy_protocol` nor `source client`. Over HTTP/2 and HTTP/3 exchanges share connections, up to 100 on each, or fewer if the server says so; " +
 			"`maxconn` counts exchanges all the same. Requests to switch protocols, such as WebSocket's, reach such servers if they " +
-			"take extended CONNECT (RFC 8441, RFC 9220). Probes of `health http` speak HTTP/1.1 whatever this says; `health grpc` speaks HTTP/2.",
+			"take extended CONNECT (RFC 8441, RFC 9220). Probes of `health http` speak what this says, but for `h3`, whose servers are probed by TCP; `health grpc` speaks HTTP/2. " +
+			"`auto` never takes HTTP/3.",
 		Example: "protocol h2c",
 		Args: []spec.Arg{{Name: "VERSION", Kind: spec.Enum, Words: []string{"h1", "h2", "h2c", "auto", "h3"},
 			Doc: "h1, h2, h2c, auto or h3"}},

@@ -193,13 +193,30 @@ func nameProblem(name string) (problem, help string) {
 	return "", ""
 }
 
+// private are the ends of names that no public authority vouches for: those of
+// special use (RFC 6761, RFC 6762, RFC 8375, RFC 9476), the one that ICANN keeps for
+// private use, and those that it keeps from ever being delegated because networks use
+// them on their own.
+var private = []string{
+	"localhost", "local", "internal", "test", "example", "invalid", "alt", "arpa", "corp", "home", "mail", "lan", "intranet",
+}
+
 // isPublic reports whether a certificate authority could vouch for a name.
 func isPublic(host string) bool {
-	if host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal") {
+	if _, err := netip.ParseAddr(host); err == nil {
 		return false
 	}
-	_, err := netip.ParseAddr(host)
-	return err != nil && strings.Contains(host, ".")
+	dot := strings.LastIndexByte(host, '.')
+	if dot < 0 || isOneOf(host[dot+1:], private) {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimPrefix(host, "*."), ".") {
+		// CA/Browser Forum, Baseline Requirements §7.1.4.2.1: no underscores.
+		if strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Contains(label, "_") {
+			return false
+		}
+	}
+	return true
 }
 
 func isOneOf(text string, words []string) bool {

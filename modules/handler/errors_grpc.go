@@ -2,8 +2,10 @@ package handler
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
@@ -42,11 +44,14 @@ var statusField, messageField = []byte("grpc-status"), []byte("grpc-message")
 // gRPC's own table (http-grpc-status-mapping.md), but for timeouts, which Envoy and
 // nginx's guide call by their name, and for a stream that the server has reset,
 // whose code says more (gRPC over HTTP2, "Errors").
-func grpcStatus(err *flow.Error) int {
+func grpcStatus(x *flow.Exchange, err *flow.Error) int {
 	var reset *flow.Reset
 	if errors.As(err, &reset) && err.Side == flow.SideServer {
 		switch reset.Code {
 		case 0x8: // CANCEL
+			if overdue(x) {
+				return grpcDeadlineExceeded
+			}
 			return grpcCancelled
 		case 0xb: // ENHANCE_YOUR_CALM
 			return grpcResourceExhausted
@@ -73,13 +78,54 @@ func grpcStatus(err *flow.Error) int {
 	return grpcUnknown
 }
 
+// overdue reports that the call's own deadline has passed. A server whose clock says
+// so first resets the stream with CANCEL, as gRPC's own in Go does; a client takes
+// that for what it is (grpc-go's http2_client.go looks at its deadline, too), so it
+// must not hear of a cancelled call instead.
+func overdue(x *flow.Exchange) bool {
+	d, ok := grpcTimeout(x.Req.Header.Get("grpc-timeout"))
+	return ok && flow.Now()-x.Record.Timings.FirstByte >= int64(d)
+}
+
+// grpcTimeout reads a value of grpc-timeout: at most eight digits, and a unit (gRPC
+// over HTTP2, "Timeout").
+func grpcTimeout(v []byte) (d time.Duration, ok bool) {
+	if len(v) < 2 || len(v) > 9 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(v[:len(v)-1]), 10, 32)
+	if err != nil {
+		return 0, false
+	}
+	switch v[len(v)-1] {
+	case 'H':
+		d = time.Hour
+	case 'M':
+		d = time.Minute
+	case 'S':
+		d = time.Second
+	case 'm':
+		d = time.Millisecond
+	case 'u':
+		d = time.Microsecond
+	case 'n':
+		d = time.Nanosecond
+	default:
+		return 0, false
+	}
+	if n > uint64(math.MaxInt64/d) { // 99999999H is more than a Duration holds
+		return math.MaxInt64, true
+	}
+	return d * time.Duration(n), true
+}
+
 // respondGRPC answers a call with a status of gRPC and nothing else: an answer of
 // trailers only.
 func respondGRPC(x *flow.Exchange, err *flow.Error) error {
 	h := &x.Resp.Header
 	x.Resp.Status, x.Resp.Reason, x.Resp.ContentLength = 200, nil, -1
 	h.Add("Content-Type", "application/grpc")
-	h.AddBytes(statusField, strconv.AppendInt(nil, int64(grpcStatus(err)), 10))
+	h.AddBytes(statusField, strconv.AppendInt(nil, int64(grpcStatus(x, err)), 10))
 	h.AddBytes(messageField, []byte(grpcMessage(err)))
 	if err := x.Start(); err != nil {
 		return err

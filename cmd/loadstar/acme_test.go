@@ -149,7 +149,7 @@ tls://mail.example.test:%d {
 	}
 }
 
-// A bare name is served at port 443, and port 80 sends there; a process that gives up
+// A name without a port is served at port 443, and port 80 sends there; a process that gives up
 // root's rights keeps what is issued as its own.
 func TestAutomaticPorts(t *testing.T) {
 	const ip = "127.83.84.85" // of this machine, and nobody else's
@@ -177,7 +177,7 @@ func TestAutomaticPorts(t *testing.T) {
 	dns.Host = net.ParseIP(ip)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: 80, TLSPort: 443, DNS: dns})
 	in := e2e.Run(t, options+fmt.Sprintf(`
-example.test {
+https://example.test {
 	bind %s
 	acme ca %s root %s
 	respond "secure"

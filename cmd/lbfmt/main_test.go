@@ -15,6 +15,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			// Under the race detector a program waits a second at its end, for races still to come.
+			e.Setenv("GORACE", "atexit_sleep_ms=50")
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code,
 			"mode": mode,

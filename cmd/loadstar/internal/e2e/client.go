@@ -13,14 +13,15 @@ import (
 )
 
 // Patience bounds every wait for the program, so that a test fails instead of
-// hanging. It is no measure of speed.
-const Patience = 15 * time.Second
+// hanging. It is no measure of speed: a machine may be as busy as it likes.
+const Patience = 30 * time.Second
 
 // Client is a connection that sends exactly the bytes it is told to.
 type Client struct {
 	net.Conn
-	R *bufio.Reader
-	t testing.TB
+	R   *bufio.Reader
+	t   testing.TB
+	own bool // the test has set a deadline of its own
 }
 
 // Dial connects to a port on the loopback address.
@@ -43,12 +44,29 @@ func DialFrom(t testing.TB, source string, port int) *Client {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(Patience))
-	return &Client{c, bufio.NewReader(c), t}
+	return &Client{Conn: c, R: bufio.NewReader(c), t: t}
 }
 
 // Send writes bytes. A proxy that has refused a request may already have closed,
-// so a failure is not the test's.
-func (c *Client) Send(s string) { _, _ = io.WriteString(c.Conn, s) }
+// so a failure is not the test's. What it waits for then has Patience anew.
+func (c *Client) Send(s string) {
+	if !c.own {
+		_ = c.Conn.SetDeadline(time.Now().Add(Patience))
+	}
+	_, _ = io.WriteString(c.Conn, s)
+}
+
+// SetDeadline sets a deadline that stays, instead of Patience.
+func (c *Client) SetDeadline(t time.Time) error {
+	c.own = true
+	return c.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline is SetDeadline for reading.
+func (c *Client) SetReadDeadline(t time.Time) error {
+	c.own = true
+	return c.Conn.SetReadDeadline(t)
+}
 
 // CloseWrite ends the sending half.
 func (c *Client) CloseWrite() {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/loadstar-lb/loadstar/cmd/internal/rig"
 )
@@ -30,6 +29,9 @@ var built struct {
 func Binary(t testing.TB) string {
 	t.Helper()
 	built.Do(func() {
+		if built.err = os.Setenv("GORACE", GoRace()); built.err != nil {
+			return
+		}
 		if built.path = os.Getenv("LOADSTAR"); built.path != "" {
 			return
 		}
@@ -61,6 +63,19 @@ func Binary(t testing.TB) string {
 		t.Fatal(built.err)
 	}
 	return built.path
+}
+
+// GoRace is what the environment's GORACE has to be for the programs that tests run.
+// A program with the race detector waits a second at its end for races that are still
+// to come (atexit_sleep_ms); with some three hundred processes that was the better part
+// of the tests' time. Races before the end are told as ever, and a twentieth of a second
+// is left for the last.
+func GoRace() string {
+	given := os.Getenv("GORACE")
+	if strings.Contains(given, "atexit_sleep_ms") {
+		return given
+	}
+	return strings.TrimSpace(given + " atexit_sleep_ms=50")
 }
 
 // Remove deletes what Binary built; for TestMain.
@@ -127,7 +142,7 @@ func Run(t testing.TB, config string, ports ...int) *Instance {
 	for _, p := range ports {
 		addrs = append(addrs, rig.Addr(p))
 	}
-	if err := in.Answers(20*time.Second, addrs...); err != nil {
+	if err := in.Answers(Patience, addrs...); err != nil {
 		t.Fatalf("%v\nwith\n%s", err, config)
 	}
 	return in
@@ -156,7 +171,7 @@ func (in *Instance) Reload() {
 
 func (in *Instance) stop() {
 	early, _ := in.Ended()
-	err := in.Stop(15 * time.Second)
+	err := in.Stop(Patience)
 	out := in.Output()
 	switch {
 	case strings.Contains(out, "DATA RACE"), strings.Contains(out, "panic:"), strings.Contains(out, "goroutine 1 ["):

@@ -136,7 +136,7 @@ func (s *Socket) empty() {
 	_ = rc.Control(func(fd uintptr) {
 		_ = unix.Listen(int(fd), 0)
 		for {
-			nfd, _, err := unix.Accept4(int(fd), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+			nfd, err := sock.Accept(fd)
 			if err == unix.EINTR || err == unix.ECONNABORTED {
 				continue
 			}

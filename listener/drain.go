@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
@@ -91,7 +89,7 @@ func (c *conn) unread() bool {
 		return false
 	}
 	var n int
-	_ = rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	_ = rc.Control(func(fd uintptr) { n, _ = sock.Buffered(fd) })
 	return n > 0
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
 // Key tells sockets apart. A reload keeps a socket whose key is the same.
@@ -78,11 +80,15 @@ func listen(key Key, share bool) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if key.Options.Backlog > 0 {
-		if err := key.backlog(l); err != nil {
-			_ = l.Close()
-			return nil, err
-		}
+	if key.Network == "unix" && key.Options.Mode != 0 {
+		err = modeAfterBind(key.Address, key.Options.Mode.Perm())
+	}
+	if err == nil && key.Options.Backlog > 0 {
+		err = key.backlog(l)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, err
 	}
 	return l, nil
 }
@@ -94,9 +100,7 @@ func (k Key) set(fd int, network string, share bool) error {
 		if k.Options.Mode == 0 {
 			return nil
 		}
-		// The mode of the inode before bind is that of the file after it: there is
-		// no moment at which others may connect.
-		return unix.Fchmod(fd, uint32(k.Options.Mode.Perm()))
+		return modeBeforeBind(fd, k.Options.Mode.Perm())
 	}
 	if share {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
@@ -111,7 +115,7 @@ func (k Key) set(fd int, network string, share bool) error {
 		secs := max(1, int(every/time.Second))
 		for _, o := range [][3]int{
 			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, secs},
+			{unix.IPPROTO_TCP, sock.KeepIdle, secs},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, max(1, secs/4)},
 		} {
 			if err := unix.SetsockoptInt(fd, o[0], o[1], o[2]); err != nil {

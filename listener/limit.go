@@ -132,13 +132,21 @@ func Descriptors(connections, others int) uint64 {
 // the process; the hard one only root can raise.
 func RaiseDescriptors(n uint64) uint64 {
 	var r syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil || r.Cur >= n {
-		return r.Cur
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil || count(r.Cur) >= n {
+		return count(r.Cur)
 	}
-	for _, want := range []syscall.Rlimit{{Cur: n, Max: max(n, r.Max)}, {Cur: r.Max, Max: r.Max}} {
-		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) == nil {
-			return want.Cur
+	soft, hard := count(r.Cur), count(r.Max)
+	for _, want := range [][2]uint64{{n, max(n, hard)}, {hard, hard}} {
+		set(&r.Cur, want[0])
+		set(&r.Max, want[1])
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r) == nil {
+			return want[0]
 		}
 	}
-	return r.Cur
+	return soft
 }
+
+// count and set bridge that a limit has a sign on FreeBSD, and none elsewhere.
+func count[T int64 | uint64](n T) uint64 { return uint64(n) }
+
+func set[T int64 | uint64](to *T, n uint64) { *to = T(n) }

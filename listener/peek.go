@@ -74,8 +74,8 @@ func (p *peek) wait(rc syscall.RawConn) error {
 // look is called whenever bytes have arrived; false waits for more. It does not
 // spin while unread bytes lie in the socket: the poller reports arrivals only.
 func (p *peek) look(fd uintptr) bool {
-	if p.need > 0 && !finished(int(fd)) {
-		if n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil && n < p.need {
+	if p.need > 0 && !sock.HalfClosed(fd) {
+		if n, ok := sock.Buffered(fd); ok && n < p.need {
 			return false // a slow sender is not copied once for each of its bytes
 		}
 	}
@@ -92,17 +92,9 @@ func (p *peek) look(fd uintptr) bool {
 		return true
 	}
 	enough, need := p.judge(buf[:n])
-	if !enough && n < len(buf) && !finished(int(fd)) {
+	if !enough && n < len(buf) && !sock.HalfClosed(fd) {
 		p.need = need
 		return false
 	}
 	return true
-}
-
-// finished reports whether the peer has closed its side: what is there is then all
-// there will be.
-func finished(fd int) bool {
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	n, err := unix.Poll(fds[:], 0)
-	return err == nil && n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 }

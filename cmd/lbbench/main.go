@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command lbbench compares Loadstar with HAProxy, nginx and Caddy on the same
 // work, side by side on one machine, and soaks Loadstar in reloads.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -34,6 +34,10 @@ func privilegesOf(cfg *config.Config) (*privileges, diag.List) {
 	u, g, root := config.Last(cfg.Process, "user"), config.Last(cfg.Process, "group"), config.Last(cfg.Process, "chroot")
 	if u == nil && g == nil && root == nil {
 		return nil, nil
+	}
+	if !canDrop {
+		found.Add(cmp.Or(u, g, root).Range, "not-root", "user, group and chroot need Linux")
+		return nil, found
 	}
 	p := &privileges{uid: os.Getuid(), gid: os.Getgid(), keep: keptCapabilities(cfg)}
 	if u != nil {
@@ -74,15 +78,21 @@ func privilegesOf(cfg *config.Config) (*privileges, diag.List) {
 	return p, append(found, p.beyondReach(cfg)...)
 }
 
+// Numbers of Linux's capabilities (capabilities(7)).
+const (
+	capBindService = 10 // CAP_NET_BIND_SERVICE
+	capNetRaw      = 13 // CAP_NET_RAW
+)
+
 // keptCapabilities are those that a reload needs (capabilities(7)): to bind low ports,
 // and, where servers are connected to as the client, to bind what is no address of
 // this machine (IP_TRANSPARENT).
 func keptCapabilities(cfg *config.Config) []uint {
-	keep := []uint{unix.CAP_NET_BIND_SERVICE}
+	keep := []uint{capBindService}
 	for i := range cfg.Pools {
 		for _, n := range append(config.Find(cfg.Pools[i].Body, "server"), &config.Node{Options: cfg.Pools[i].Body}) {
 			if n.OptionText("source") == "client" {
-				return append(keep, unix.CAP_NET_RAW)
+				return append(keep, capNetRaw)
 			}
 		}
 	}
@@ -227,6 +237,13 @@ func (p *privileges) may(name string, want os.FileMode) bool {
 		}
 	}
 	return p.bits(name, want)
+}
+
+func ownerOf(info os.FileInfo) (uid, gid int) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid)
+	}
+	return 0, 0
 }
 
 func (p *privileges) bits(name string, want os.FileMode) bool {

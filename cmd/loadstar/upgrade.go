@@ -16,10 +16,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
 	"github.com/loadstar-lb/loadstar/listener"
+	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
 // The running process starts the program anew, from where it was started, and
@@ -229,7 +229,7 @@ type child struct {
 
 // start runs the program with the sockets, as this one was run.
 func (h *hands) start(ctx context.Context, program string) (*child, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	pair, err := sock.Pair()
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (c *client) corked(s string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	_ = rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) })
+	_ = rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, cork, 1) })
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/spec"
 )
@@ -62,20 +60,11 @@ func parseRotation(text string) rotation {
 	return rotation{size, keep, time.Duration(age)}
 }
 
-// begin notes what the file that was opened has in it, and since when. A file
-// without a date of birth (statx(2), STATX_BTIME) counts from its last change.
+// begin notes what the file that was opened has in it, and since when.
 func (t *target) begin(fd int) error {
-	var st unix.Statx_t
-	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_SIZE|unix.STATX_BTIME|unix.STATX_MTIME, &st)
-	if err != nil {
-		return os.NewSyscallError("statx", err)
-	}
-	born := st.Btime
-	if st.Mask&unix.STATX_BTIME == 0 {
-		born = st.Mtime
-	}
-	t.size, t.born = int64(st.Size), time.Unix(born.Sec, int64(born.Nsec))
-	return nil
+	var err error
+	t.size, t.born, err = birth(fd)
+	return err
 }
 
 // due reports whether n more bytes belong into a new file.

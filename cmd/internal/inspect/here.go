@@ -30,8 +30,11 @@ func (here) FileLimit() uint64 {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
-	return max(l.Cur, l.Max)
+	return larger(l.Cur, l.Max)
 }
+
+// larger bridges that a limit has a sign on FreeBSD, and none elsewhere.
+func larger[T int64 | uint64](a, b T) uint64 { return uint64(max(a, b)) }
 
 func (here) Addresses() []netip.Addr {
 	all, err := net.InterfaceAddrs()

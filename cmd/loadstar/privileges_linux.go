@@ -11,12 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func ownerOf(info os.FileInfo) (uid, gid int) {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid), int(st.Gid)
-	}
-	return 0, 0
-}
+// canDrop tells whether this system lets a process become somebody else for good.
+const canDrop = true
 
 // errKeepsNone tells that the right to bind low ports could not be kept: a program
 // that is built with cgo has threads that Go does not know.

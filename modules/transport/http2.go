@@ -93,5 +93,5 @@ func (t *HTTP) stream(x *flow.Exchange, s *upstream.Server) (*stream, *flow.Erro
 			return st, fault
 		}
 	}
-	return nil, &flow.Error{Side: flow.SideServer, Phase: flow.PhaseConnect, Cause: "server takes no streams"}
+	return nil, noStreams()
 }

@@ -46,5 +46,5 @@ func (t *HTTP) strand(x *flow.Exchange, s *upstream.Server) (*strand, *flow.Erro
 			return st, fault
 		}
 	}
-	return nil, &flow.Error{Side: flow.SideServer, Phase: flow.PhaseConnect, Cause: "server takes no streams"}
+	return nil, noStreams()
 }

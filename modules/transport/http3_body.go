@@ -48,6 +48,12 @@ func (s *strand) advance() error {
 	if s.dataLeft > 0 {
 		return s.more()
 	}
+	if s.skipLeft > 0 {
+		s.limit()
+		if err := s.skip(); err != nil {
+			return s.broken(err)
+		}
+	}
 	kind, size, n := wire.ParseFrame(s.in[s.r:s.w])
 	switch {
 	case n == 0 && s.eof && s.r == s.w:
@@ -60,7 +66,7 @@ func (s *strand) advance() error {
 			return s.malformed()
 		}
 		if s.dataLeft = size; size == 0 { // frames that carry nothing are bounded
-			return s.skip(0)
+			return s.pass(0)
 		}
 		return nil
 	case kind == wire.FrameHeaders && !s.trailers && !s.tunnels:
@@ -69,14 +75,20 @@ func (s *strand) advance() error {
 		return s.c.protest(misplaced(kind))
 	}
 	s.r += n
-	return s.skip(size)
+	return s.pass(size)
+}
+
+// limit gives the server the stall timeout for its next bytes. A tunnel has deadlines
+// of its own.
+func (s *strand) limit() {
+	if !s.tunnels && s.t.Stall > 0 {
+		_ = s.q.SetReadDeadline(time.Now().Add(s.t.Stall))
+	}
 }
 
 // more waits for more bytes.
 func (s *strand) more() error {
-	if !s.tunnels && s.t.Stall > 0 {
-		_ = s.q.SetReadDeadline(time.Now().Add(s.t.Stall))
-	}
+	s.limit()
 	if len(s.in) < strandLarge && s.w == len(s.in) {
 		s.grow(strandLarge) // it was filled: more is to be expected
 	}
@@ -99,9 +111,7 @@ func (s *strand) complete() error {
 
 // onTrailer reads the trailer section.
 func (s *strand) onTrailer(n int, size uint64) error {
-	if s.t.Stall > 0 {
-		_ = s.q.SetReadDeadline(time.Now().Add(s.t.Stall))
-	}
+	s.limit()
 	p, err := s.section(n, size)
 	if err != nil {
 		return s.broken(err)
@@ -137,6 +147,8 @@ func (b *strandBody) Ready() bool {
 		return true
 	case s.dataLeft > 0:
 		return s.r < s.w || s.eof
+	case s.skipLeft > 0:
+		return s.eof
 	}
 	kind, _, n := wire.ParseFrame(s.in[s.r:s.w])
 	if n == 0 {

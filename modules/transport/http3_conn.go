@@ -26,7 +26,8 @@ type line struct {
 	mu        sync.Mutex
 	open      []*strand
 	opened    bool        // there has been a stream
-	full      bool        // the server takes no more streams for now
+	most      int         // streams that were open at a time
+	full      int64       // until when the server is taken to have no room for more streams
 	away      bool        // no new streams
 	extended  bool        // extended CONNECT is taken (RFC 9220)
 	failed    *flow.Error // what we have closed it for
@@ -61,19 +62,25 @@ func (c *line) greet() error {
 
 // take opens a stream; nil if there is no room.
 func (c *line) take(x *flow.Exchange, srv *upstream.Server) (*strand, *flow.Error) {
-	if len(x.Req.Upgrade) > 0 && !c.tunnels(srv.Timeouts.Connect) {
-		return nil, noTunnels()
-	}
+	tunnels := len(x.Req.Upgrade) == 0 || c.tunnels(srv.Timeouts.Connect)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.hasRoom() {
+	switch {
+	case !c.hasRoom(): // for what it cannot do, too, if the connection has ended meanwhile
 		return nil, nil
+	case !tunnels:
+		return nil, noTunnels()
 	}
 	q, err := c.q.OpenStream()
 	var limit *quic.StreamLimitReachedError
 	switch {
+	case errors.As(err, &limit) && !c.opened: // RFC 9114 §6.1 has it give room for a hundred
+		c.leave()
+		c.finish()
+		return nil, noStreams()
 	case errors.As(err, &limit):
-		c.full = true
+		c.full = flow.Now() + int64(fullFor)
+		c.set.room.Store(int64(c.most))
 		return nil, nil
 	case err != nil:
 		c.leave()
@@ -84,7 +91,19 @@ func (c *line) take(x *flow.Exchange, srv *upstream.Server) (*strand, *flow.Erro
 	s.x, s.t, s.first = x, &srv.Timeouts, !c.opened
 	c.opened = true
 	c.open = append(c.open, s)
+	c.most = max(c.most, len(c.open))
 	return s, nil
+}
+
+// fullFor is for how long a connection that was full is not asked again, unless a
+// stream of it ends. It is asked then because a stream that ends gives no room by
+// itself: the server says when it takes another (MAX_STREAMS, RFC 9000 §4.6), which
+// may be after the last one has ended, and quic-go tells nobody.
+const fullFor = 10 * time.Millisecond
+
+// noStreams is a server that lets nobody in.
+func noStreams() *flow.Error {
+	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseConnect, Cause: "server takes no streams"}
 }
 
 // tunnels reports whether the server takes extended CONNECT, which only its settings
@@ -116,7 +135,7 @@ func (c *line) hasRoom() bool {
 	if c.q.Context().Err() != nil {
 		c.leave()
 	}
-	return !c.away && !c.full && len(c.open) < maxStreams
+	return !c.away && len(c.open) < maxStreams && (c.full == 0 || flow.Now() >= c.full)
 }
 
 // leave has no new streams come; mu is held.
@@ -131,7 +150,7 @@ func (c *line) leave() {
 func (c *line) remove(s *strand) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.full = false
+	c.full = 0
 	if at := slices.Index(c.open, s); at >= 0 {
 		last := len(c.open) - 1
 		c.open[at], c.open[last] = c.open[last], nil

@@ -81,6 +81,9 @@ func (s *strand) appendTrailer() {
 // headFrame reads up to the end of the next HEADERS frame and gives what is in it.
 func (s *strand) headFrame() ([]byte, error) {
 	for {
+		if err := s.skip(); err != nil {
+			return nil, err
+		}
 		kind, size, n := wire.ParseFrame(s.in[s.r:s.w])
 		if n == 0 {
 			switch err := s.fill(); {
@@ -101,7 +104,7 @@ func (s *strand) headFrame() ([]byte, error) {
 			return nil, s.c.protest(misplaced(kind))
 		}
 		s.r += n
-		if err := s.skip(size); err != nil {
+		if err := s.pass(size); err != nil {
 			return nil, err
 		}
 	}
@@ -141,25 +144,34 @@ func (s *strand) section(n int, size uint64) ([]byte, error) {
 	return p, nil
 }
 
-// skip passes over a frame of a type that means nothing.
-func (s *strand) skip(size uint64) error {
+// pass has a frame of a type that means nothing be skipped. A server may send as many
+// as it likes of them (RFC 9114 §9), but not for ever.
+func (s *strand) pass(size uint64) error {
 	if size > maxSkipped || s.skipped > maxSkipped {
 		return s.malformed()
 	}
 	s.skipped += int(size) + 16
-	for {
-		n := min(uint64(s.w-s.r), size)
+	s.skipLeft = size
+	return nil
+}
+
+// skip reads what is left of such a frame. It goes on where a deadline has come
+// between: the deadline of a tunnel, or of the server's word on an expectation.
+func (s *strand) skip() error {
+	for s.skipLeft > 0 {
+		n := min(uint64(s.w-s.r), s.skipLeft)
 		s.r += int(n)
-		if size -= n; size == 0 {
-			return nil
+		if s.skipLeft -= n; s.skipLeft == 0 {
+			break
 		}
 		switch err := s.fill(); {
 		case err == io.EOF:
 			return s.c.protest(wire.CodeFrame)
 		case err != nil:
-			return s.broken(err)
+			return err
 		}
 	}
+	return nil
 }
 
 // decode takes the fields of a section into h. Its error is the connection's

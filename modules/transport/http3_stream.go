@@ -43,8 +43,9 @@ type strand struct {
 	eof      bool
 	readErr  error // what a read gave beside its bytes
 	dataLeft uint64
-	skipped  int // bytes of frames that mean nothing
-	informed int // interim answers so far
+	skipLeft uint64 // of a frame that means nothing, which a deadline may have come into
+	skipped  int    // bytes of such frames
+	informed int    // interim answers so far
 	nobody   bool
 	tunnels  bool // the stream is one of bytes
 	got      int64
@@ -73,7 +74,7 @@ func (s *strand) begin(c *line, q *quic.Stream) {
 	if s.in == nil {
 		s.in = make([]byte, strandBuffer)
 	}
-	s.r, s.w, s.eof, s.readErr, s.dataLeft, s.skipped, s.informed = 0, 0, false, nil, 0, 0, 0
+	s.r, s.w, s.eof, s.readErr, s.dataLeft, s.skipLeft, s.skipped, s.informed = 0, 0, false, nil, 0, 0, 0, 0
 	s.nobody, s.tunnels, s.got, s.trailers = false, false, 0, false
 	s.trailer.Reset(nil)
 	s.body = strandBody{s: s}

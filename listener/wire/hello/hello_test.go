@@ -54,7 +54,8 @@ func handmade(exts ...[]byte) []byte {
 // records cuts a message into records of at most n bytes.
 func records(msg []byte, n int) (out []byte) {
 	for p := range slices.Chunk(msg, n) {
-		out = join(out, []byte{recordHandshake, 3, 1}, vec16(p...))
+		out = append(out, recordHandshake, 3, 1)
+		out = append(out, vec16(p...)...)
 	}
 	return out
 }

@@ -94,15 +94,8 @@ func (p *poster) send(body string, closing bool) error {
 	if err != nil {
 		return fmt.Errorf("no answer: %w", err)
 	}
-	got, err := io.ReadAll(res.Body)
-	_ = res.Body.Close()
-	switch {
-	case err != nil:
-		return fmt.Errorf("body: %w", err)
-	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("%w: status %d", errWrongAnswer, res.StatusCode)
-	case string(got) != body:
-		return fmt.Errorf("%w: another body", errWrongAnswer)
+	if err := echoed(res, body); err != nil {
+		return err
 	}
 	// A server may end a kept connection only by saying so beforehand.
 	if closing || res.Close {
@@ -229,4 +222,19 @@ func short(err error) string {
 		return what + ": " + op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
+}
+
+// echoed reads an answer, and tells what is wrong with it.
+func echoed(res *http.Response, body string) error {
+	got, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	switch {
+	case err != nil:
+		return fmt.Errorf("body: %w", err)
+	case res.StatusCode != http.StatusOK:
+		return fmt.Errorf("%w: status %d", errWrongAnswer, res.StatusCode)
+	case string(got) != body:
+		return fmt.Errorf("%w: another body", errWrongAnswer)
+	}
+	return nil
 }

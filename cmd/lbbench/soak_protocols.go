@@ -160,17 +160,7 @@ func (m *multiplexed) post(body string) error {
 	if err != nil {
 		return fmt.Errorf("no answer: %w", err)
 	}
-	got, err := io.ReadAll(res.Body)
-	_ = res.Body.Close()
-	switch {
-	case err != nil:
-		return fmt.Errorf("body: %w", err)
-	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("%w: status %d", errWrongAnswer, res.StatusCode)
-	case string(got) != body:
-		return fmt.Errorf("%w: another body", errWrongAnswer)
-	}
-	return nil
+	return echoed(res, body)
 }
 
 // newHTTP2 speaks HTTP/2 on a connection. It is not http.Transport's way of doing

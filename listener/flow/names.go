@@ -117,6 +117,13 @@ func lookup[T ~string | ~[]byte](name T) ID {
 	return Unknown
 }
 
+// Secret reports the fields whose values no table of field sections may hold, for
+// they could be guessed by how well they compress (RFC 7541 §7.1.3, RFC 9204 §7.1.3).
+func Secret(id ID) bool {
+	const secrets = 1<<FieldSetCookie | 1<<FieldCookie | 1<<FieldAuthorization | 1<<FieldProxyAuthorization
+	return id < 64 && uint64(secrets)>>id&1 != 0
+}
+
 // EqualFold compares without regard to ASCII case, which is all that field
 // names and tokens know (RFC 9110 §5.1).
 func EqualFold[A, B ~string | ~[]byte](a A, b B) bool {

@@ -1,11 +1,10 @@
 package http2
 
 import (
-	"errors"
-
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/wire/literal"
 )
 
 // Field is a field as it was decoded; its bytes die with the next one.
@@ -48,8 +47,6 @@ type entry struct {
 	id          flow.ID
 	good        bool
 }
-
-var errCompression = errors.New("http2: malformed field block")
 
 // NewDecoder gives a decoder with an empty table.
 func NewDecoder(emit func(*Field), check func(name, value []byte) bool) *Decoder {
@@ -100,8 +97,8 @@ func (d *Decoder) block(p []byte) (err error) {
 			p, err = d.literal(p, 6, true)
 		case b&0xe0 == 0x20: // §6.3
 			var n int
-			if n, p, err = integer(p, 5); err == nil && (fields || n > TableSize) {
-				err = errCompression // §4.2: at the beginning of a block only
+			if n, p, err = literal.Int(p, 5); err == nil && (fields || n > TableSize) {
+				err = literal.ErrMalformed // §4.2: at the beginning of a block only
 			}
 			if err == nil {
 				d.max = n
@@ -116,19 +113,19 @@ func (d *Decoder) block(p []byte) (err error) {
 }
 
 func (d *Decoder) indexed(p []byte) ([]byte, error) {
-	i, p, err := integer(p, 7)
+	i, p, err := literal.Int(p, 7)
 	if err != nil {
 		return nil, err
 	}
 	if i == 0 {
-		return nil, errCompression
+		return nil, literal.ErrMalformed
 	}
 	if i <= len(static) {
 		d.Emit(&static[i-1])
 		return p, nil
 	}
 	if !d.entry(i-len(static), &d.f) {
-		return nil, errCompression
+		return nil, literal.ErrMalformed
 	}
 	d.Emit(&d.f)
 	return p, nil
@@ -148,7 +145,7 @@ func (d *Decoder) entry(i int, f *Field) bool {
 
 // literal decodes a field that is not in the table, and puts it there if keep.
 func (d *Decoder) literal(p []byte, prefix uint, keep bool) ([]byte, error) {
-	i, p, err := integer(p, prefix)
+	i, p, err := literal.Int(p, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +153,7 @@ func (d *Decoder) literal(p []byte, prefix uint, keep bool) ([]byte, error) {
 	d.scratch = d.scratch[:0]
 	switch {
 	case i == 0:
-		if p, err = d.text(p); err != nil {
+		if d.scratch, p, err = literal.Text(d.scratch, p, 7); err != nil {
 			return nil, err
 		}
 	case i <= len(static):
@@ -164,10 +161,10 @@ func (d *Decoder) literal(p []byte, prefix uint, keep bool) ([]byte, error) {
 	case d.entry(i-len(static), f):
 		d.scratch = append(d.scratch, f.Name...)
 	default:
-		return nil, errCompression
+		return nil, literal.ErrMalformed
 	}
 	n := len(d.scratch)
-	if p, err = d.text(p); err != nil {
+	if d.scratch, p, err = literal.Text(d.scratch, p, 7); err != nil {
 		return nil, err
 	}
 	f.Name, f.Value = d.scratch[:n:n], d.scratch[n:]
@@ -181,27 +178,6 @@ func (d *Decoder) literal(p []byte, prefix uint, keep bool) ([]byte, error) {
 		d.scratch = nil
 	}
 	return p, nil
-}
-
-// text appends a string to the scratch (§5.2).
-func (d *Decoder) text(p []byte) ([]byte, error) {
-	if len(p) == 0 {
-		return nil, errCompression
-	}
-	coded := p[0]&0x80 != 0
-	n, p, err := integer(p, 7)
-	if err != nil || n > len(p) {
-		return nil, errCompression
-	}
-	if !coded {
-		d.scratch = append(d.scratch, p[:n]...)
-		return p[n:], nil
-	}
-	var ok bool
-	if d.scratch, ok = appendHuffman(d.scratch, p[:n]); !ok {
-		return nil, errCompression
-	}
-	return p[n:], nil
 }
 
 // keep puts a field into the table; one that is larger than the table empties it
@@ -257,28 +233,4 @@ func (d *Decoder) room(n int) {
 	for i := range d.count {
 		d.fields[(d.first+i)%maxEntries].at -= uint16(from)
 	}
-}
-
-// integer decodes an integer with a prefix of n bits (§5.1).
-func integer(p []byte, n uint) (v int, rest []byte, err error) {
-	if len(p) == 0 {
-		return 0, nil, errCompression
-	}
-	limit := 1<<n - 1
-	v = int(p[0]) & limit
-	if p = p[1:]; v < limit {
-		return v, p, nil
-	}
-	for shift := uint(0); shift <= 21; shift += 7 { // more than any block holds
-		if len(p) == 0 {
-			return 0, nil, errCompression
-		}
-		b := p[0]
-		p = p[1:]
-		v += int(b&0x7f) << shift
-		if b&0x80 == 0 {
-			return v, p, nil
-		}
-	}
-	return 0, nil, errCompression
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/wire/literal"
 )
 
 // staticNames are the indices of field names in HPACK's static table (RFC 7541
@@ -22,20 +23,6 @@ const Hop = 1<<flow.FieldConnection | 1<<flow.FieldKeepAlive | 1<<flow.FieldProx
 
 // In reports whether a set of IDs has id.
 func In(set uint64, id flow.ID) bool { return id < 64 && set>>id&1 != 0 }
-
-// AppendInt appends an integer with a prefix of n bits, the first byte's other
-// bits being high (RFC 7541 §5.1).
-func AppendInt(b []byte, high byte, n uint, v int) []byte {
-	limit := 1<<n - 1
-	if v < limit {
-		return append(b, high|byte(v))
-	}
-	b = append(b, high|byte(limit))
-	for v -= limit; v >= 128; v >>= 7 {
-		b = append(b, byte(v)|0x80)
-	}
-	return append(b, byte(v))
-}
 
 // AppendStatus appends the :status field.
 func AppendStatus(b []byte, status int) []byte {
@@ -62,23 +49,15 @@ func AppendStatus(b []byte, status int) []byte {
 // table is left empty, so that heads do not depend on the order they are sent in.
 func AppendField(b []byte, id flow.ID, name, value []byte) []byte {
 	kind := byte(0)
-	switch id {
-	case flow.FieldSetCookie, flow.FieldCookie, flow.FieldAuthorization, flow.FieldProxyAuthorization:
-		kind = 0x10 // a secret: never to be indexed (RFC 7541 §7.1.3)
+	if flow.Secret(id) {
+		kind = 0x10 // never to be indexed (RFC 7541 §7.1.3)
 	}
 	if i := staticName(id); i > 0 {
-		b = AppendInt(b, kind, 4, i)
+		b = literal.AppendInt(b, kind, 4, i)
 	} else {
-		b = AppendInt(append(b, kind), 0, 7, len(name))
-		at := len(b)
-		b = append(b, name...)
-		for i, c := range b[at:] {
-			if 'A' <= c && c <= 'Z' {
-				b[at+i] = c | 0x20
-			}
-		}
+		b = literal.AppendName(append(b, kind), 0, 7, name)
 	}
-	return append(AppendInt(b, 0, 7, len(value)), value...)
+	return append(literal.AppendInt(b, 0, 7, len(value)), value...)
 }
 
 func staticName(id flow.ID) int {
@@ -107,12 +86,10 @@ func AppendLength(b []byte, n int64) []byte {
 
 // AppendLiteral appends a field whose name is the i-th of the static table.
 func AppendLiteral[T ~string | ~[]byte](b []byte, i int, value T) []byte {
-	b = AppendInt(b, 0, 4, i)
-	return append(AppendInt(b, 0, 7, len(value)), value...)
+	return literal.AppendString(literal.AppendInt(b, 0, 4, i), 0, 7, value)
 }
 
 // AppendPseudo appends a pseudo-header field that the static table has no name for.
 func AppendPseudo(b []byte, name string, value []byte) []byte {
-	b = append(AppendInt(append(b, 0), 0, 7, len(name)), name...)
-	return append(AppendInt(b, 0, 7, len(value)), value...)
+	return literal.AppendString(literal.AppendString(append(b, 0), 0, 7, name), 0, 7, value)
 }

@@ -3,7 +3,7 @@ package http3
 import (
 	"errors"
 
-	"golang.org/x/net/http2/hpack"
+	"github.com/loadstar-lb/loadstar/listener/wire/literal"
 )
 
 // Decoder reads the fields of an encoded field section (RFC 9204 §4.5) one by
@@ -14,23 +14,20 @@ type Decoder struct {
 }
 
 var (
-	errTruncated = errors.New("qpack: field section ends inside a field")
-	errDynamic   = errors.New("qpack: reference to a dynamic table that was not allowed")
-	errIndex     = errors.New("qpack: no such entry in the static table")
-	errInteger   = errors.New("qpack: integer too large")
+	errDynamic = errors.New("qpack: reference to a dynamic table that was not allowed")
+	errIndex   = errors.New("qpack: no such entry in the static table")
 )
 
 // Begin takes a section in, which stays borrowed while it is decoded.
 func (d *Decoder) Begin(p []byte) error {
-	d.p = p
-	count, err := d.integer(8)
+	count, p, err := literal.Int(p, 8)
 	if err != nil {
 		return err
 	}
 	if count != 0 {
 		return errDynamic
 	}
-	_, err = d.integer(7) // Base says nothing where there is no table
+	_, d.p, err = literal.Int(p, 7) // Base says nothing where there is no table
 	return err
 }
 
@@ -74,69 +71,18 @@ func (d *Decoder) next() (name int, err error) {
 }
 
 func (d *Decoder) static(n uint) (*entry, error) {
-	i, err := d.integer(n)
+	i, p, err := literal.Int(d.p, n)
 	if err != nil {
 		return nil, err
 	}
-	if i >= uint64(len(table)) {
+	if d.p = p; i >= len(table) {
 		return nil, errIndex
 	}
 	return &table[i], nil
 }
 
-// text appends a string whose length has a prefix of n bits, the bit before it
-// telling whether it is coded by Huffman.
-func (d *Decoder) text(n uint) error {
-	if len(d.p) == 0 {
-		return errTruncated
-	}
-	huffman := d.p[0]>>n&1 != 0
-	size, err := d.integer(n)
-	if err != nil {
-		return err
-	}
-	if size > uint64(len(d.p)) {
-		return errTruncated
-	}
-	s := d.p[:size]
-	d.p = d.p[size:]
-	if !huffman {
-		d.arena = append(d.arena, s...)
-		return nil
-	}
-	_, err = hpack.HuffmanDecode(d, s)
+// text appends a string whose length has a prefix of n bits.
+func (d *Decoder) text(n uint) (err error) {
+	d.arena, d.p, err = literal.Text(d.arena, d.p, n)
 	return err
-}
-
-// Write implements io.Writer, for the Huffman decoder alone.
-func (d *Decoder) Write(p []byte) (int, error) {
-	d.arena = append(d.arena, p...)
-	return len(p), nil
-}
-
-// integer reads one with a prefix of n bits (RFC 7541 §5.1).
-func (d *Decoder) integer(n uint) (uint64, error) {
-	if len(d.p) == 0 {
-		return 0, errTruncated
-	}
-	limit := uint64(1)<<n - 1
-	v := uint64(d.p[0]) & limit
-	d.p = d.p[1:]
-	if v < limit {
-		return v, nil
-	}
-	for shift := uint(0); ; shift += 7 {
-		if len(d.p) == 0 {
-			return 0, errTruncated
-		}
-		b := d.p[0]
-		d.p = d.p[1:]
-		if shift > 28 { // nothing that long can be meant
-			return 0, errInteger
-		}
-		v += uint64(b&0x7f) << shift
-		if b&0x80 == 0 {
-			return v, nil
-		}
-	}
 }

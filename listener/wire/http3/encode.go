@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
+	"github.com/loadstar-lb/loadstar/listener/wire/literal"
 )
 
 // Heads are encoded with the static table alone and without Huffman: what that
@@ -62,34 +63,26 @@ func AppendMethod(b []byte, method string) []byte {
 
 // AppendLiteral appends a field whose name is the i-th of the static table.
 func AppendLiteral[T ~string | ~[]byte](b []byte, i int, value T) []byte {
-	return append(appendInt(appendInt(b, 0x50, 4, i), 0, 7, len(value)), value...)
+	return literal.AppendString(literal.AppendInt(b, 0x50, 4, i), 0, 7, value)
 }
 
 // AppendPseudo appends a pseudo-header field that the static table has no name for.
 func AppendPseudo(b []byte, name string, value []byte) []byte {
-	b = append(appendInt(b, 0x20, 3, len(name)), name...)
-	return append(appendInt(b, 0, 7, len(value)), value...)
+	return literal.AppendString(literal.AppendString(b, 0x20, 3, name), 0, 7, value)
 }
 
 // AppendField appends a field, its name in lower case.
 func AppendField(b []byte, id flow.ID, name, value []byte) []byte {
 	never := byte(0)
-	if id == flow.FieldSetCookie {
-		never = 1 // a secret: never to be indexed (RFC 9204 §7.1.3)
+	if flow.Secret(id) {
+		never = 1 // to be indexed (RFC 9204 §7.1.3)
 	}
 	if i := staticName(id); i >= 0 {
-		b = appendInt(b, 0x50|never<<5, 4, i)
+		b = literal.AppendInt(b, 0x50|never<<5, 4, i)
 	} else {
-		b = appendInt(b, 0x20|never<<4, 3, len(name))
-		at := len(b)
-		b = append(b, name...)
-		for i, c := range b[at:] {
-			if 'A' <= c && c <= 'Z' {
-				b[at+i] = c | 0x20
-			}
-		}
+		b = literal.AppendName(b, 0x20|never<<4, 3, name)
 	}
-	return append(appendInt(b, 0, 7, len(value)), value...)
+	return append(literal.AppendInt(b, 0, 7, len(value)), value...)
 }
 
 func staticName(id flow.ID) int {
@@ -103,18 +96,4 @@ func staticName(id flow.ID) int {
 func AppendLength(b []byte, n int64) []byte {
 	var digits [20]byte
 	return AppendField(b, flow.FieldContentLength, nil, strconv.AppendInt(digits[:0], n, 10))
-}
-
-// appendInt appends an integer with a prefix of n bits, the first byte's other
-// bits being high (RFC 7541 §5.1).
-func appendInt(b []byte, high byte, n uint, v int) []byte {
-	limit := 1<<n - 1
-	if v < limit {
-		return append(b, high|byte(v))
-	}
-	b = append(b, high|byte(limit))
-	for v -= limit; v >= 128; v >>= 7 {
-		b = append(b, byte(v)|0x80)
-	}
-	return append(b, byte(v))
 }

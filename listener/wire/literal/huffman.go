@@ -1,4 +1,4 @@
-package http2
+package literal
 
 import "golang.org/x/net/http2/hpack"
 

@@ -167,6 +167,8 @@ func TestGarbage(t *testing.T) {
 			break
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if n := len(h.conns); n != 1 {
 		t.Errorf("%d connections", n)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -29,11 +30,21 @@ func (h *host) dial(t testing.TB) *raw { return h.dialWith(t, &quic.Config{}) }
 func (h *host) dialWith(t testing.TB, conf *quic.Config) *raw {
 	t.Helper()
 	conf.HandshakeIdleTimeout = guardTime
-	q, err := quic.DialAddr(t.Context(), h.addr, clientTLS, conf)
+	to, err := net.ResolveUDPAddr("udp", h.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = q.CloseWithError(0, "") })
+	// Its own transport ends at once with the test. That of DialAddr lingers for three
+	// probe timeouts, which are long where packets had to queue behind others.
+	tr := &quic.Transport{Conn: listenUDP(t)}
+	q, err := tr.Dial(t.Context(), to, clientTLS, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = q.CloseWithError(0, "")
+		_ = tr.Close()
+	})
 	c := &raw{Conn: q, t: t}
 	c.control = c.uni(wire.StreamControl, frame(wire.FrameSettings, ""))
 	return c

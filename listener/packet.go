@@ -226,9 +226,8 @@ func (s *Set) revive(key Key) *Socket {
 // servePackets serves a QUIC connection, and says why it did not come about if it
 // did not.
 func (c *conn) servePackets() {
-	host := c.socket.host
-	host.Packets.ServeConn(&c.Conn)
+	c.socket.host.Packets.ServeConn(&c.Conn)
 	if r, ok := c.Conn.Conn.(interface{ Refused() error }); ok && r.Refused() != nil {
-		host.Log.Info("QUIC handshake failed", "socket", c.socket.Key.String(), "client", c.Client.String(), "error", r.Refused())
+		c.refuse("QUIC handshake failed", "client", c.Client.String(), "error", r.Refused())
 	}
 }

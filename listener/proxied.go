@@ -45,12 +45,11 @@ func (c *conn) introduce(b *flow.Binding, told bool) {
 
 // turnAway logs why a connection is closed before its protocol has begun.
 func (c *conn) turnAway(what string, err error) {
-	log, socket := c.socket.host.Log, c.socket.Key.String()
 	if errors.Is(err, io.EOF) { // a look at the port
-		log.Debug("peer left before it said anything", "socket", socket, "peer", c.Peer.String())
+		c.socket.host.Log.Debug("peer left before it said anything", "socket", c.socket.Key.String(), "peer", c.Peer.String())
 		return
 	}
-	log.Info(what, "socket", socket, "peer", c.Peer.String(), "error", err)
+	c.refuse(what, "peer", c.Peer.String(), "error", err)
 }
 
 // proxied takes the PROXY header off. Who may send a header must (spec §2: "MUST

@@ -53,13 +53,14 @@ func (h *Host) Connections() int64 { return h.Limit.Active() }
 
 // Socket is one listening socket. It survives reloads that keep its Key.
 type Socket struct {
-	Key    Key
-	host   *Host
-	l      net.Listener
-	source flow.Source
-	active atomic.Int64
-	limit  Limit
-	open   tracker
+	Key      Key
+	host     *Host
+	l        net.Listener
+	source   flow.Source
+	refusals refusals
+	active   atomic.Int64
+	limit    Limit
+	open     tracker
 
 	taken, looked atomic.Uint64 // connections accepted; of those, when Stuck looked
 	waited        atomic.Bool   // there was a queue when Stuck looked

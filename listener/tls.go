@@ -55,21 +55,20 @@ func (c *conn) shake(t *tls.Conn) {
 	go c.attend()
 }
 
-// refused says once why a handshake failed; who speaks plain HTTP gets an answer
+// refused says why a handshake failed; who speaks plain HTTP gets an answer
 // in it.
 func (c *conn) refused(t *tls.Conn, err error) {
-	host := c.socket.host
 	var header tls.RecordHeaderError
 	if errors.As(err, &header) && header.Conn != nil && plainHTTP(header.RecordHeader) {
-		host.Log.Info("plain HTTP on a TLS port", "socket", c.socket.Key.String(), "client", c.Client.String())
+		c.refuse("plain HTTP on a TLS port", "client", c.Client.String())
 		c.explain(t.NetConn())
 		return
 	}
 	if errors.Is(err, io.EOF) { // a look at the port, or a client that changed its mind
-		host.Log.Debug("client left before the TLS handshake", "socket", c.socket.Key.String(), "client", c.Client.String())
+		c.socket.host.Log.Debug("client left before the TLS handshake", "socket", c.socket.Key.String(), "client", c.Client.String())
 		return
 	}
-	host.Log.Info("TLS handshake failed", "socket", c.socket.Key.String(), "client", c.Client.String(), "error", err)
+	c.refuse("TLS handshake failed", "client", c.Client.String(), "error", err)
 }
 
 // plainHTTP tells whether the first bytes are the start of an HTTP/1 request: a

@@ -74,6 +74,32 @@ func TestWildcardByWebhook(t *testing.T) {
 	}
 }
 
+// Who cannot change a name's own zone has its _acme-challenge stand for a name in
+// another one, and the hook writes there: it is still told of the name that is proved.
+func TestDelegatedByCNAME(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dns := acmetest.StartDNS(t)
+	dns.Alias("_acme-challenge.example.com.", "a1b2.proofs.test.")
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var in struct{ FQDN, Value string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.FQDN != "_acme-challenge.example.com." {
+			t.Errorf("%+v %v", in, err)
+		}
+		if r.URL.Path == "/present" {
+			dns.Set("a1b2.proofs.test.", in.Value)
+		} else {
+			dns.Unset("a1b2.proofs.test.")
+		}
+	}))
+	defer hook.Close()
+	ca := acmetest.Start(t, acmetest.Options{DNS: dns})
+	cfg := settings(t, ca)
+	cfg.DNS = DNS{URL: hook.URL, Resolvers: []string{dns.Address}, Wait: patience}
+	s := serve(t, open(t, cfg, w), "*.example.com")
+	until(t, "certificate", func() bool { _, err := shown(s, "any.example.com", ca.Roots, time.Time{}); return err == nil })
+}
+
 // What a hook says of its failure is in the error.
 func TestHookFailures(t *testing.T) {
 	t.Parallel()

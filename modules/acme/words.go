@@ -67,6 +67,8 @@ func options() []spec.Word {
 func dnsWord() spec.Word {
 	return spec.Word{
 		Name: "dns", Doc: "Names are proved by TXT records, which a program or a webhook puts in place",
+		Long: "Who does not want to give Loadstar a zone's key has `_acme-challenge.example.com` be a CNAME of a name in another zone, and the " +
+			"record made there: the hook is told of the name that is proved, the authority and the look for the record follow the CNAME.",
 		Variants: []spec.Word{
 			{Name: "exec", Doc: "by a program: PROGRAM ARG… present|cleanup FQDN VALUE, which exits with 0",
 				Args: []spec.Arg{{Name: "PROGRAM", Kind: spec.File, Doc: "a program's file"}, {Name: "ARG", Kind: spec.String, Variadic: true, Optional: true, Doc: "its first arguments"}}},

@@ -20,14 +20,15 @@ type DNS struct {
 	// a hook writes them down: what was done last counts.
 	File string
 
-	mu  sync.Mutex
-	txt map[string][]string
+	mu    sync.Mutex
+	txt   map[string][]string
+	alias map[string]string
 }
 
 // StartDNS starts a server, which ends with the test.
 func StartDNS(t testing.TB) *DNS {
 	t.Helper()
-	d := &DNS{Host: net.IPv4(127, 0, 0, 1), txt: map[string][]string{}}
+	d := &DNS{Host: net.IPv4(127, 0, 0, 1), txt: map[string][]string{}, alias: map[string]string{}}
 	var l net.Listener
 	var p net.PacketConn
 	var err error
@@ -60,6 +61,23 @@ func (d *DNS) Set(fqdn, value string) {
 	defer d.mu.Unlock()
 	fqdn = strings.ToLower(fqdn)
 	d.txt[fqdn] = append(d.txt[fqdn], value)
+}
+
+// Alias has one name stand for another (CNAME).
+func (d *DNS) Alias(fqdn, to string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alias[fqdn] = to
+}
+
+// stands gives what a name stands for, itself if for nothing else.
+func (d *DNS) stands(fqdn string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if to := d.alias[fqdn]; to != "" {
+		return to
+	}
+	return fqdn
 }
 
 // Unset takes all TXT records of a name away.
@@ -104,6 +122,10 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	for _, question := range q.Question {
 		name := strings.ToLower(question.Name)
 		head := dns.RR_Header{Name: question.Name, Class: dns.ClassINET, Ttl: 0, Rrtype: question.Qtype}
+		if to := d.stands(name); to != name {
+			m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: question.Name, Class: dns.ClassINET, Rrtype: dns.TypeCNAME}, Target: to})
+			name, head.Name = to, to
+		}
 		apex := name == "test." || name == "com."
 		switch {
 		case question.Qtype == dns.TypeA && !apex:

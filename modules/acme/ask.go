@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +41,7 @@ type asker struct {
 	mu      sync.Mutex
 	running int
 	calls   map[string]*demand
+	had     map[string]bool // names with a certificate, for reports; some may be let go again
 }
 
 // demand is a certificate that a handshake wants.
@@ -50,7 +53,7 @@ type demand struct {
 
 func newAsker(url string) *asker {
 	return &asker{
-		url: url, calls: map[string]*demand{},
+		url: url, calls: map[string]*demand{}, had: map[string]bool{},
 		client: &http.Client{Timeout: askTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
@@ -134,14 +137,52 @@ func (a *asker) begin(name string, work func() error, start func(func())) (*dema
 // counts reports that a demand runs, or has failed lately.
 func (d *demand) counts(now time.Time) bool { return d.until.IsZero() || now.Before(d.until) }
 
-// purge forgets what counts no more; whether that made room.
+// purge forgets what counts no more; whether that made room. Where it did not, half of
+// the refusals are forgotten early: a client that names ever new hosts may have the
+// URL asked more often, but not keep others from a certificate.
 func (a *asker) purge(now time.Time) bool {
 	for name, d := range a.calls {
 		if !d.counts(now) {
 			delete(a.calls, name)
 		}
 	}
+	if len(a.calls) < demandsKept {
+		return true
+	}
+	for name, d := range a.calls {
+		if len(a.calls) <= demandsKept/2 {
+			break
+		}
+		if !d.until.IsZero() {
+			delete(a.calls, name)
+		}
+	}
 	return len(a.calls) < demandsKept
+}
+
+// hold notes that a name has its certificate. What lies beyond maxOnDemand is not
+// reported.
+func (a *asker) hold(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.had) < maxOnDemand {
+		a.had[name] = true
+	}
+}
+
+// held shows the names that had a certificate; those that keep gives false for are
+// forgotten.
+func (a *asker) held(keep func(name string) bool) {
+	a.mu.Lock()
+	names := slices.Collect(maps.Keys(a.had))
+	a.mu.Unlock()
+	for _, name := range names {
+		if !keep(name) {
+			a.mu.Lock()
+			delete(a.had, name)
+			a.mu.Unlock()
+		}
+	}
 }
 
 // obtain has a certificate that was asked for.
@@ -158,6 +199,8 @@ func (m *Manager) obtain(name string) error {
 	err := m.config.ManageSync(ctx, []string{name})
 	if err != nil {
 		m.log.Error("no certificate yet", "name", name, "error", err)
+		return err
 	}
-	return err
+	m.ask.hold(name)
+	return nil
 }

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/certmagic"
 
 	"github.com/loadstar-lb/loadstar/modules/acme/acmetest"
 )
@@ -59,6 +62,9 @@ func TestOnDemand(t *testing.T) {
 	if ca.Issued() != 1 || times("one.good.test") != 1 {
 		t.Errorf("%d certificates, asked %d times", ca.Issued(), times("one.good.test"))
 	}
+	if e := s.Expiries(); len(e) != 1 || e[0].Names[0] != "one.good.test" || e[0].Until.IsZero() {
+		t.Errorf("reported: %+v", e)
+	}
 	for range 3 {
 		if _, err := shown(s, "two.bad.test", ca.Roots, time.Time{}); err == nil || !strings.Contains(err.Error(), "may not have a certificate") {
 			t.Errorf("not permitted: %v", err)
@@ -71,6 +77,11 @@ func TestOnDemand(t *testing.T) {
 		if err := func() error { _, err := s.onDemand(nil, name); return err }(); err == nil {
 			t.Errorf("%.20s: a certificate", name)
 		}
+	}
+
+	m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: "one.good.test"}})
+	if e := s.Expiries(); len(e) != 0 || len(m.ask.had) != 0 {
+		t.Errorf("still reported: %+v", e)
 	}
 
 	// What was permitted is asked about again before it is renewed.
@@ -112,6 +123,16 @@ func TestDemandIsBounded(t *testing.T) {
 	running.Wait()
 	if a.running != 0 || len(a.calls) != demandsAtATime {
 		t.Errorf("%d run, %d kept", a.running, len(a.calls))
+	}
+	// As many refusals as are remembered keep nobody from asking for another name.
+	for i := range 2 * demandsKept {
+		if _, err := a.begin(fmt.Sprint("name-", i), func() error { return errors.New("no") }, running.Go); err != nil {
+			t.Fatalf("name %d: %v", i, err)
+		}
+		running.Wait()
+	}
+	if len(a.calls) > demandsKept {
+		t.Errorf("%d are kept", len(a.calls))
 	}
 	if !a.purge(time.Now().Add(2*refusedFor)) || len(a.calls) != 0 {
 		t.Errorf("%d are kept for ever", len(a.calls))

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -39,9 +40,12 @@ func (m *Manager) Status() []Status {
 }
 
 // Expiries implements certs.Lister: the site's names, also those that still have no
-// certificate.
+// certificate. Of those on demand they are those that were asked for.
 func (s *Source) Expiries() []certs.Expiry {
 	m := s.manager
+	if m.ask != nil {
+		return s.demanded()
+	}
 	var out []certs.Expiry
 	for _, name := range s.named() {
 		e := certs.Expiry{Names: []string{name}}
@@ -56,6 +60,27 @@ func (s *Source) Expiries() []certs.Expiry {
 		out = append(out, e)
 	}
 	return out
+}
+
+// demandsShown is how many certificates on demand are reported, of each site: there may
+// be thousands, and those that expire first are the ones to look at.
+const demandsShown = 100
+
+// demanded reports the certificates in memory that clients of the site asked for.
+func (s *Source) demanded() []certs.Expiry {
+	m := s.manager
+	var out []certs.Expiry
+	m.ask.held(func(name string) bool {
+		c := m.find(name)
+		if c != nil && s.subject(name) != "" {
+			out = append(out, certs.ExpiryOf(c.Leaf))
+		}
+		return c != nil
+	})
+	slices.SortFunc(out, func(a, b certs.Expiry) int {
+		return cmp.Or(a.Until.Compare(b.Until), slices.Compare(a.Names, b.Names))
+	})
+	return out[:min(len(out), demandsShown)]
 }
 
 var _ certs.Lister = (*Source)(nil)

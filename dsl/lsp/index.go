@@ -1,7 +1,6 @@
 package lsp
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/loadstar-lb/loadstar/dsl/spec"
@@ -39,28 +38,6 @@ func (f *fileIndex) lines() *text {
 		f.text = newText(f.tree.Src)
 	}
 	return f.text
-}
-
-// key is the identity of a name.
-type key struct {
-	kind  kind
-	name  string
-	scope *scope // of matchers
-}
-
-// occurrence is one place of a name.
-type occurrence struct {
-	file *fileIndex
-	token
-}
-
-// importArgs are the arguments of an import, whose meaning is known when the
-// snippet's body has been read.
-type importArgs struct {
-	file  *fileIndex
-	name  string
-	words []syntax.Word
-	at    place
 }
 
 // indexer reads a whole project: a root and all that it imports.
@@ -254,123 +231,4 @@ func (x *indexer) test(l *line, st *syntax.Statement, at place) place {
 		}
 	}
 	return at
-}
-
-// imported reads the words behind `import`.
-func (x *indexer) imported(f *fileIndex, l *line, words []syntax.Word, at place) {
-	if len(words) == 0 {
-		return
-	}
-	what := &words[0]
-	if strings.ContainsAny(what.Text, `/\.*?[`) {
-		l.add(token{role: file, text: what.Text}, what.Range)
-		seen := [2]string{f.name, what.Text}
-		if x.sought[seen] {
-			return // the files were read then
-		}
-		x.sought[seen] = true
-		for _, n := range x.s.filesOf(f.name, what.Text) {
-			x.file(n, at)
-		}
-		return
-	}
-	l.name(what, snippet, false)
-	where := at.where
-	if at.top {
-		where = 0
-	}
-	_, sure := x.contexts[at.snippet]
-	if known, ok := x.contexts[what.Text]; (sure || at.snippet == "") && (!ok || known|where != known) {
-		x.contexts[what.Text] = known | where
-		x.changed = true
-	}
-	if len(words) > 1 {
-		x.imports = append(x.imports, importArgs{f, what.Text, words[1:], at})
-	}
-}
-
-// noteArgs notes which arguments of a snippet name something.
-func (x *indexer) noteArgs(tokens []token, at place) {
-	if at.snippet == "" {
-		return
-	}
-	for i := range tokens {
-		t := &tokens[i]
-		if t.role != value || t.arg == nil || !strings.HasPrefix(t.text, "{args.") {
-			continue
-		}
-		var k kind
-		switch t.arg.Kind {
-		case spec.PoolRef:
-			k = pool
-		case spec.TableRef:
-			k = table
-		default:
-			continue
-		}
-		if x.args[at.snippet] == nil {
-			x.args[at.snippet] = map[string]kind{}
-		}
-		x.args[at.snippet][t.text] = k
-	}
-}
-
-// finish reads the arguments of imports and gathers the names.
-func (x *indexer) finish() {
-	for _, im := range x.imports {
-		l := &line{where: im.at.where, scope: im.at.scope, tokens: im.file.tokens}
-		for i := range im.words {
-			w := &im.words[i]
-			k := x.args[im.name]["{args."+itoa(i)+"}"]
-			switch {
-			case isMatcher(w):
-				l.name(w, matcher, false)
-			case k != noKind && !strings.ContainsAny(w.Text, ":/{"):
-				l.name(w, k, false)
-			default:
-				l.add(token{role: value, text: w.Text}, w.Range)
-			}
-		}
-		im.file.tokens = l.tokens
-	}
-	x.p.gather()
-}
-
-// gather sorts tokens and lists the places of each name.
-func (p *project) gather() {
-	p.names = map[key][]occurrence{}
-	p.anyScope = map[string]*scope{}
-	for _, f := range p.order {
-		slices.SortStableFunc(f.tokens, func(a, b token) int { return a.start - b.start })
-		for i := range f.tokens {
-			if t := &f.tokens[i]; t.kind == matcher && t.define && p.anyScope[t.text] == nil {
-				p.anyScope[t.text] = t.scope
-			}
-		}
-	}
-	for _, f := range p.order {
-		for i := range f.tokens {
-			if t := &f.tokens[i]; t.role == name {
-				k := p.key(t)
-				p.names[k] = append(p.names[k], occurrence{f, *t})
-			}
-		}
-	}
-}
-
-// key gives the identity of a name. A matcher that is defined nowhere around
-// its use, as in a snippet, is taken for the first one of its name.
-func (p *project) key(t *token) key {
-	k := key{kind: t.kind, name: t.text}
-	if t.kind != matcher {
-		return k
-	}
-	for s := t.scope; s != nil; s = s.up {
-		if s.defs[t.text] {
-			k.scope = s
-			return k
-		}
-	}
-	k.scope = p.anyScope[t.text]
-	return k
 }

@@ -3,29 +3,17 @@ package graph_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/loadstar-lb/loadstar/modules/certs"
 )
 
 func TestAutomaticDiagnostics(t *testing.T) {
-	dir, state := t.TempDir(), t.TempDir()
-	t.Setenv("STATE_DIRECTORY", state)
-	if _, err := certs.OpenAuthority(dir, false); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{"root.crt", "root.key"} {
-		if err := os.Rename(filepath.Join(dir, "internal", f), filepath.Join(dir, f)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := withCertificate(t)
 	if err := os.WriteFile(filepath.Join(dir, "hook"), []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	const private = "acme ca https://10.0.0.1/dir root root.crt"
-	for name, c := range map[string]struct{ text, at, rule string }{
+	diagnosed(t, dir, map[string]wrong{
 		"automatic":             {"example.com {\n respond ok\n}", "", ""},
 		"automatic, explicit":   {"https://example.com {\n tls min_version 1.3\n respond ok\n}", "", ""},
 		"automatic, a stream":   {"tls://mail.example.com:993 {\n acme dns exec hook\n proxy 127.0.0.1:143\n}", "", ""},
@@ -63,23 +51,7 @@ func TestAutomaticDiagnostics(t *testing.T) {
 		"EAB is no base64url":   {"{\n acme ca zerossl eab id a+b/c\n}\nexample.com {\n respond ok\n}", "2:18", "bad-acme"},
 		"no root":               {"{\n acme ca https://10.0.0.1/ root gone.crt\n}\nexample.com {\n respond ok\n}", "2:28", "unreadable-file"},
 		"root is no root":       {"{\n acme ca https://10.0.0.1/ root root.key\n}\nexample.com {\n respond ok\n}", "2:28", "bad-acme"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, found := buildIn(t, dir, c.text)
-			if c.rule == "" {
-				if len(found) > 0 {
-					t.Errorf("%v", found)
-				}
-				return
-			}
-			if len(found) != 1 || found[0].Rule != c.rule || !strings.HasSuffix(found[0].Range.String(), "Lbfile:"+c.at) {
-				t.Errorf("%v, want %s at %s", found, c.rule, c.at)
-			}
-		})
-	}
-	if made, err := os.ReadDir(state); err != nil || len(made) > 0 {
-		t.Errorf("a check has written to the state directory: %v %v", made, err)
-	}
+	})
 }
 
 // A first handshake on demand has the time to wait for its certificate, unless the

@@ -127,13 +127,9 @@ func (b *builder) site(cfg *config.Site) {
 		log: log, gate: gate, queue: times.queue, stall: times.stall, tunnel: times.tunnel, total: b.Connections, tls: policy,
 		tracer: b.tracer(cfg),
 	}
-	for _, n := range log.When {
-		when, err := matcher.Compile(n.When, b.matchers)
-		if err != nil {
-			b.fail(n, err)
-			return
-		}
-		s.logWhen = append(s.logWhen, when)
+	var ok bool
+	if s.logWhen, ok = b.exchanges().whens(b, log.When); !ok {
+		return
 	}
 	env := &handler.Env{
 		Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport,
@@ -149,29 +145,11 @@ func (b *builder) site(cfg *config.Site) {
 // chain builds the routes of a block.
 func (b *builder) chain(body []config.Node, env *handler.Env) *Chain {
 	var routes []Route
-	for i := range body {
-		n := &body[i]
-		m := b.Set.Handler(n.Word)
-		if m == nil {
-			if !isSetting(n.Word) {
-				b.errs.Add(n.Range, "unknown-directive", "nothing is known to do `%s`", n.Word)
-			}
-			continue
-		}
-		when, err := matcher.Compile(n.When, b.matchers)
-		if err != nil {
-			b.fail(n, err)
-			continue
-		}
-		h, err := m.New(n, env)
-		if err != nil {
-			b.fail(n, err)
-			continue
-		}
+	b.exchanges().routes(b, env, body, func(n *config.Node, when matcher.Matcher, h flow.Handler) {
 		if h != nil {
 			routes = append(routes, Route{Node: n, When: n.When, Matcher: when, Handler: h, Handle: n.Word == "handle"})
 		}
-	}
+	})
 	return NewChain(routes)
 }
 

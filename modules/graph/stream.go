@@ -111,38 +111,19 @@ func (b *builder) streamSite(cfg *config.Site, parts streamParts) {
 		Name: cfg.Name, log: parts.log, gate: parts.gate, total: b.Connections,
 		queue: parts.times.queue, handshake: parts.times.handshake, idle: parts.times.tunnel,
 	}
+	kind := b.streams()
+	var ok bool
+	if s.logWhen, ok = kind.whens(b, parts.log.When); !ok {
+		return
+	}
 	for _, n := range parts.log.When {
-		when, err := matcher.CompileConn(n.When, b.matchers)
-		if err != nil {
-			b.fail(n, err)
-			return
-		}
 		s.looks = s.looks || looksAtHello(n.When)
-		s.logWhen = append(s.logWhen, when)
 	}
 	env := &handler.Env{Site: cfg, Log: b.Log, Pool: b.pool, Transport: b.transport, StreamIdle: s.idle, Census: b.Census}
-	for i := range cfg.Body {
-		n := &cfg.Body[i]
-		m := b.Set.Stream(n.Word)
-		if m == nil {
-			if !isSetting(n.Word) {
-				b.errs.Add(n.Range, "unknown-directive", "nothing is known to do `%s` in a tcp site", n.Word)
-			}
-			continue
-		}
-		when, err := matcher.CompileConn(n.When, b.matchers)
-		if err != nil {
-			b.fail(n, err)
-			continue
-		}
-		h, err := m.New(n, env)
-		if err != nil {
-			b.fail(n, err)
-			continue
-		}
+	kind.routes(b, env, cfg.Body, func(n *config.Node, when matcher.ConnMatcher, h handler.StreamHandler) {
 		s.looks = s.looks || looksAtHello(n.When)
 		s.routes = append(s.routes, StreamRoute{n, when, h})
-	}
+	})
 	for i := range cfg.Addresses {
 		a := &cfg.Addresses[i]
 		for _, l := range b.listeners(cfg, a, parts.times.limits()) {

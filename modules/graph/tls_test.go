@@ -1,49 +1,9 @@
 package graph_test
 
-import (
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
-	"testing"
-
-	"github.com/loadstar-lb/loadstar/dsl"
-	"github.com/loadstar-lb/loadstar/dsl/diag"
-	"github.com/loadstar-lb/loadstar/modules"
-	"github.com/loadstar-lb/loadstar/modules/certs"
-	"github.com/loadstar-lb/loadstar/modules/graph"
-	"github.com/loadstar-lb/loadstar/modules/live"
-)
-
-// buildIn loads a text as a file of a directory and builds its graph as `check` does.
-func buildIn(t *testing.T, dir, text string) (*graph.Graph, diag.List) {
-	t.Helper()
-	set := modules.Standard()
-	cfg, _, found := dsl.Load(filepath.Join(dir, "Lbfile"), []byte(text), dsl.Options{Vocabulary: set.Vocabulary()})
-	if found.HasErrors() {
-		return nil, found
-	}
-	tx := live.Begin()
-	t.Cleanup(tx.Rollback)
-	g, more := graph.Build(cfg, graph.Deps{Set: set, Shared: graph.NewShared(), Tx: tx, Dry: true, Log: slog.New(slog.DiscardHandler)})
-	if g != nil {
-		t.Cleanup(g.Close)
-	}
-	return g, append(found, more...)
-}
+import "testing"
 
 func TestTLSDiagnostics(t *testing.T) {
-	dir, state := t.TempDir(), t.TempDir()
-	t.Setenv("STATE_DIRECTORY", state)
-	if _, err := certs.OpenAuthority(dir, false); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{"root.crt", "root.key"} {
-		if err := os.Rename(filepath.Join(dir, "internal", f), filepath.Join(dir, f)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, c := range map[string]struct{ text, at, rule string }{
+	diagnosed(t, withCertificate(t), map[string]wrong{
 		"internal":            {"example.com {\n tls internal\n respond ok\n}", "", ""},
 		"internal stream":     {"tls://mail.localhost:993 {\n tls internal\n proxy 127.0.0.1:143\n}", "", ""},
 		"off":                 {"example.com {\n tls off\n respond ok\n}", "", ""},
@@ -83,23 +43,7 @@ func TestTLSDiagnostics(t *testing.T) {
 		"early, without h3":   {"https://localhost {\n tls internal protocols h1 early_data on\n respond ok\n}", "2:28", "early-data-unused"},
 		"early, no tickets":   {"https://localhost {\n tls internal early_data on tickets off\n respond ok\n}", "2:15", "early-data-unused"},
 		"early, clients":      {"https://localhost {\n tls internal early_data on client_auth require root.crt\n respond ok\n}", "2:15", "early-data-unused"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, found := buildIn(t, dir, c.text)
-			if c.rule == "" {
-				if len(found) > 0 {
-					t.Errorf("%v", found)
-				}
-				return
-			}
-			if len(found) != 1 || found[0].Rule != c.rule || !strings.HasSuffix(found[0].Range.String(), "Lbfile:"+c.at) {
-				t.Errorf("%v, want %s at %s", found, c.rule, c.at)
-			}
-		})
-	}
-	if made, err := os.ReadDir(state); err != nil || len(made) > 0 {
-		t.Errorf("a check has written to the state directory: %v %v", made, err)
-	}
+	})
 }
 
 // `tls off` serves a name in clear, at port 80.

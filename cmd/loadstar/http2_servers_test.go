@@ -5,8 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -72,66 +70,5 @@ func TestReloadKeepsSharedConnections(t *testing.T) {
 	}
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections over 5 reloads", n)
-	}
-}
-
-// A tunnel passes an HTTP/2 server that takes extended CONNECT, here another
-// Loadstar, and one that takes none answers 502.
-func TestTunnelsThroughHTTP2(t *testing.T) {
-	origin := switching(t)
-	plainOrigin, _ := h2cServer(t, http.NotFoundHandler())
-	p := e2e.Ports(t, 3)
-	e2e.Run(t, plain(p[1], origin), p[1])
-	e2e.Run(t, fmt.Sprintf(`http://:%d {
-	proxy pool1
-}
-http://:%d {
-	proxy pool2
-}
-pool pool1 {
-	protocol h2c
-	server one 127.0.0.1:%d
-}
-pool pool2 {
-	protocol h2c
-	server one 127.0.0.1:%d
-}
-`, p[0], p[2], p[1], plainOrigin), p[0], p[2])
-	for name, raw := range map[string]string{
-		"upgrade": strings.Replace(upgrade, "websocket", "echo", 1),
-		"connect": "CONNECT www.example:80 HTTP/1.1\r\nHost: www.example:80\r\n\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			client := e2e.Dial(t, p[0])
-			client.Send(raw)
-			method, _, _ := strings.Cut(raw, " ")
-			res, err := http.ReadResponse(client.R, &http.Request{Method: method})
-			if err != nil || res.StatusCode != map[string]int{"upgrade": 101, "connect": 200}[name] {
-				t.Fatalf("%v (%v)", res, err)
-			}
-			client.Send("ping")
-			got := make([]byte, 7)
-			if _, err := io.ReadFull(client.R, got); err != nil || string(got) != "hi ping" {
-				t.Fatalf("through the tunnel: %q (%v)", got, err)
-			}
-			// Larger than every window on the way.
-			text := strings.Repeat("0123456789abcdef", 1<<15)
-			var wg sync.WaitGroup
-			wg.Go(func() { client.Send(text) })
-			echo := make([]byte, len(text))
-			if _, err := io.ReadFull(client.R, echo); err != nil || string(echo) != text {
-				t.Fatalf("%d bytes echoed (%v)", len(echo), err)
-			}
-			wg.Wait()
-			client.CloseWrite()
-			if rest, err := io.ReadAll(client.R); err != nil || string(rest) != "bye" {
-				t.Errorf("after the half-close: %q (%v)", rest, err)
-			}
-		})
-	}
-	client := e2e.Dial(t, p[2])
-	client.Send(upgrade)
-	if a := client.Answer("GET"); a.Status != 502 {
-		t.Errorf("an upgrade to a server without extended CONNECT: %d", a.Status)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -271,9 +270,7 @@ func TestHTTP3ClientCertificates(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	issue := newIssuer(t)
-	if err := os.WriteFile(file("ca.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issue.root.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	issue.write(t, file("ca.crt"))
 	for _, name := range []string{"open.test", "shut.test", "ann.test"} {
 		issue.pair(t, file(name+".crt"), file(name+".key"), name)
 	}

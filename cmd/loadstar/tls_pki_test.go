@@ -45,6 +45,14 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
+// write writes the authority's own certificate.
+func (i *issuer) write(t *testing.T, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.root.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // pair writes a certificate for names and its key, each file at once, and gives
 // the serial number.
 func (i *issuer) pair(t *testing.T, crt, key string, names ...string) string {

@@ -2,13 +2,11 @@ package main_test
 
 import (
 	"crypto/tls"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -80,9 +78,7 @@ func TestTLSToServers(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	issue.pair(t, file("web.crt"), file("web.key"), "web.test", "other.test")
 	issue.pair(t, file("lb.crt"), file("lb.key"), "balancer.test")
-	if err := os.WriteFile(file("ca.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issue.root.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	issue.write(t, file("ca.crt"))
 	pair, err := tls.LoadX509KeyPair(file("web.crt"), file("web.key"))
 	if err != nil {
 		t.Fatal(err)

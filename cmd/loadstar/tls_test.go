@@ -3,7 +3,6 @@ package main_test
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -279,9 +278,7 @@ func TestTLSPolicies(t *testing.T) {
 	issue.pair(t, file("open.crt"), file("open.key"), "open.test", "twin.test")
 	issue.pair(t, file("shut.crt"), file("shut.key"), "shut.test")
 	issue.pair(t, file("client.crt"), file("client.key"), "ann.test")
-	if err := os.WriteFile(file("ca.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issue.root.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	issue.write(t, file("ca.crt"))
 	p := e2e.Ports(t, 1)
 	e2e.Run(t, options+fmt.Sprintf(`
 (open) {

@@ -29,7 +29,7 @@ func nodeWS(t *testing.T, script string, args ...string) *exec.Cmd {
 }
 
 // A foreign client talks to a foreign server: in clear, by TLS, and over a stretch
-// of HTTP/2 (extended CONNECT) between two of us.
+// of HTTP/2 or HTTP/3 (extended CONNECT) between two of us.
 func TestWebSocketNPM(t *testing.T) {
 	server := nodeWS(t, "server.js")
 	out, err := server.StdoutPipe()
@@ -47,12 +47,12 @@ func TestWebSocketNPM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := e2e.Ports(t, 4)
+	p := e2e.Ports(t, 5)
 	e2e.Run(t, fmt.Sprintf(`http://localhost:%[2]d {
 	proxy 127.0.0.1:%[1]s
 }
 https://localhost:%[3]d {
-	tls internal
+	tls internal protocols h1 h2 h3
 	proxy 127.0.0.1:%[1]s
 }
 http://localhost:%[4]d {
@@ -60,6 +60,9 @@ http://localhost:%[4]d {
 }
 http://localhost:%[5]d {
 	proxy secure
+}
+http://localhost:%[6]d {
+	proxy third
 }
 pool clear {
 	protocol h2c
@@ -70,12 +73,18 @@ pool secure {
 	protocol h2
 	server one localhost:%[3]d
 }
-`, strings.TrimSpace(line), p[0], p[1], p[2], p[3]), p...)
+pool third {
+	tls verify off name localhost
+	protocol h3
+	server one localhost:%[3]d
+}
+`, strings.TrimSpace(line), p[0], p[1], p[2], p[3], p[4]), p...)
 	for name, url := range map[string]string{
 		"HTTP/1":               fmt.Sprintf("ws://localhost:%d/a", p[0]),
 		"TLS":                  fmt.Sprintf("wss://localhost:%d/a", p[1]),
 		"over HTTP/2":          fmt.Sprintf("ws://localhost:%d/a", p[2]),
 		"over HTTP/2 with TLS": fmt.Sprintf("ws://localhost:%d/a", p[3]),
+		"over HTTP/3":          fmt.Sprintf("ws://localhost:%d/a", p[4]),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if out, err := nodeWS(t, "client.js", url).CombinedOutput(); err != nil || string(out) != "ok\n" {

@@ -178,7 +178,8 @@ MANDIR  ?= $(PREFIX)/share/man
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(UNITDIR) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/doc/loadstar/examples
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/doc/loadstar/examples \
+		$(DESTDIR)$(PREFIX)/share/doc/loadstar/monitoring
 	install bin/loadstar bin/lbfmt $(DESTDIR)$(PREFIX)/bin
 	bin/loadstar man $(DESTDIR)$(MANDIR)/man1 && mv $(DESTDIR)$(MANDIR)/man1/lbfile.5 $(DESTDIR)$(MANDIR)/man5
 	bin/lbfmt man $(DESTDIR)$(MANDIR)/man1
@@ -189,6 +190,8 @@ install: build
 	bin/loadstar systemd --program $(PREFIX)/bin/loadstar >$(DESTDIR)$(UNITDIR)/loadstar.service
 	bin/loadstar systemd --socket >$(DESTDIR)$(UNITDIR)/loadstar.socket
 	install -m 644 caddyfile-examples/* $(DESTDIR)$(PREFIX)/share/doc/loadstar/examples
+	install -m 644 docs/monitoring.md $(DESTDIR)$(PREFIX)/share/doc/loadstar
+	install -m 644 docs/monitoring/* $(DESTDIR)$(PREFIX)/share/doc/loadstar/monitoring
 
 # A Debian package in dist/, by nfpm, which needs no Debian. A version has to begin with
 # a digit: that of a commit without a tag is 0~COMMIT, which is below every release.

@@ -29,6 +29,7 @@ func TestPackage(t *testing.T) {
 		"usr/share/man/man1/loadstar.1.gz", "usr/share/man/man1/lbfmt.1.gz", "usr/share/man/man5/lbfile.5.gz",
 		"usr/share/bash-completion/completions/loadstar", "usr/share/zsh/vendor-completions/_loadstar",
 		"usr/share/fish/vendor_completions.d/loadstar.fish", "usr/share/doc/loadstar/copyright", "usr/share/doc/loadstar/examples/quickstart.lb",
+		"usr/share/doc/loadstar/monitoring.md", "usr/share/doc/loadstar/monitoring/dashboard.json", "usr/share/doc/loadstar/monitoring/alerts.yaml",
 	} {
 		if info, err := os.Stat(filepath.Join(root, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)

@@ -129,3 +129,32 @@ func TestContainerfile(t *testing.T) {
 		t.Errorf("the image's Go is not go.mod's %s", v)
 	}
 }
+
+// A package whose program cannot take over, or is told to wait, leaves the running
+// one alone: a restart in its place would be the outage that upgrades are there to avoid.
+func TestPackageLeavesServiceAlone(t *testing.T) {
+	script, err := os.ReadFile("package/postinstall.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, upgrade := range []string{"true", "false"} {
+		dir := t.TempDir()
+		log := filepath.Join(dir, "log")
+		for name, then := range map[string]string{"getent": "true", "chgrp": "true", "systemctl": "true", "loadstar": upgrade} {
+			stub := "#!/bin/sh\necho " + name + " \"$@\" >>" + log + "\n" + then + "\n"
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(stub), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("sh", "-c", strings.ReplaceAll(string(script), "/run/systemd/system", dir), "postinst", "configure", "1.0")
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		did, _ := os.ReadFile(log)
+		if err != nil || !strings.Contains(string(did), "loadstar upgrade") || strings.Contains(string(did), "restart") || strings.Contains(string(did), "stop") {
+			t.Errorf("upgrade is %s: %v %s\n%s", upgrade, err, out, did)
+		}
+		if told := strings.Contains(string(out), "goes on with the old program"); told != (upgrade == "false") {
+			t.Errorf("upgrade is %s: %s", upgrade, out)
+		}
+	}
+}

@@ -156,7 +156,10 @@ func (k *ctl) removeCommand() *cobra.Command {
 	var l lasting
 	server := &cobra.Command{
 		Use: "server POOL/SERVER", Short: "Take a server out of its pool",
-		Long: "Take a server out of its pool: it gets no exchange any more, those in progress end.",
+		Long: "Take a server out of its pool, as a reload does without its line: from the answer on it gets nothing new, and nothing is lost. Exchanges, " +
+			"those that wait for it too, streams and tunnels go on to their own end (show sessions still lists them; shut ends them); clients that " +
+			"persistence binds go to other servers with their next request. HAProxy's del server has you put it into maintenance and wait first; here nobody has to. To let bound " +
+			"clients finish, drain it, and remove it later.",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: k.completeOneServer,
 		RunE: wrap(func(c *cobra.Command, args []string) error {
 			pool, server, err := serverName(args[0])

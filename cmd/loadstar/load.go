@@ -138,8 +138,9 @@ func (p *process) apply(o api.Load) api.Outcome {
 		got.Diagnostics.Add(at, "cannot-listen", "the admin endpoint: %v", err)
 		return got
 	}
-	if err := p.runtime.Overlay().Keep(stateOf(cfg)); err != nil {
-		p.log.Error(err.Error())
+	first := p.runtime.Stats().Generation == 0
+	if first { // it is built with what was changed before
+		p.keep(cfg)
 	}
 	number, more := p.runtime.Apply(cfg)
 	got.Generation = number
@@ -149,12 +150,23 @@ func (p *process) apply(o api.Load) api.Outcome {
 		return got
 	}
 	commit()
+	if !first { // one that is refused must not take the changes elsewhere
+		p.keep(cfg)
+		got.Generation = p.runtime.Stats().Generation
+	}
 	p.out.set(p.runtime.Process().Handlers)
 	p.mu.Lock()
 	p.waits = waitsOf(cfg)
 	p.mu.Unlock()
 	e := history.NewEntry(name, o.By, sources)
-	e.Generation, e.Time, e.Sent, e.BackFrom = number, time.Now().Round(0), p.sent(o, &e), o.BackFrom
+	e.Generation, e.Time, e.Sent, e.BackFrom = got.Generation, time.Now().Round(0), p.sent(o, &e), o.BackFrom
 	got.Number = p.past.Add(e)
 	return got
+}
+
+// keep has what is changed at run time kept where a configuration says.
+func (p *process) keep(cfg *config.Config) {
+	if err := p.runtime.Overlay().Keep(stateOf(cfg)); err != nil {
+		p.log.Error(err.Error())
+	}
 }

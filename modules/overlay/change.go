@@ -11,7 +11,10 @@
 //
 // States, weights and limits act at once, on the upstream.Live of the server. A
 // server that is added or removed makes a new generation of the same
-// configuration, so that it is as atomic as a reload, and loses as little.
+// configuration, so that it is as atomic as a reload, and loses as little: the
+// generation before it keeps a removed server until the last exchange, stream or
+// tunnel on it has ended. That is why Remove takes a server with traffic, which
+// HAProxy's `del server` refuses: its servers go with their structure.
 package overlay
 
 import (

@@ -23,8 +23,9 @@ const maxFile = 64 << 20
 
 // Keep has the changes kept in a state directory from now on, so that a restart
 // keeps them, too; "" keeps them in memory only. While there are no changes yet,
-// those of the file are taken up: before the first configuration is built. What
-// cannot be read is an error, and nothing is written over it.
+// those of the file are taken up: before the first configuration is built, or, where a
+// later one names the directory, in the one that is in force. What cannot be read is an
+// error, and nothing is written over it.
 func (o *Overlay) Keep(dir string) error {
 	o.doing.Lock()
 	defer o.doing.Unlock()
@@ -44,6 +45,13 @@ func (o *Overlay) Keep(dir string) error {
 	all, err := o.read(file)
 	if err != nil {
 		return fmt.Errorf("the changes made at run time cannot be taken up: %w", err)
+	}
+	if o.base.Load() != nil {
+		if r := o.replace(newSet(all)); r != nil {
+			return fmt.Errorf("the changes of %s cannot be taken up: %w", file, r)
+		}
+		o.file = file
+		return nil
 	}
 	o.file = file
 	o.put(newSet(all))

@@ -313,3 +313,28 @@ func TestBrokenFileIsNotOverwritten(t *testing.T) {
 		}
 	}
 }
+
+// A directory that a later configuration names is taken up when nothing was changed
+// before, servers that are added and removed included.
+func TestStateNamedLater(t *testing.T) {
+	dir := t.TempDir()
+	text := fmt.Sprintf(farm, filepath.Join(t.TempDir(), "web.sock"), fourServers)
+	r := newRuntime(t)
+	if err := r.Overlay().Keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, r, text)
+	do(t, r, overlay.Change{Kind: overlay.Drain, Server: "one"})
+	do(t, r, overlay.Change{Kind: overlay.Remove, Server: "two"})
+	want := look(r)
+	stop(r, time.Second)
+
+	again := newRuntime(t)
+	apply(t, again, text)
+	if err := again.Overlay().Keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(again); fmt.Sprint(got) != fmt.Sprint(want) || got["two"] != "" {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

@@ -44,6 +44,9 @@ func (s *stream) request() error {
 		s.c.abandon(wire.CodeCompression)
 		return err
 	}
+	if len(s.in) > firstBuffer && s.r == s.w { // a long section, whose fields have been copied
+		s.in, s.r, s.w, s.dec = make([]byte, firstBuffer), 0, 0, wire.Decoder{}
+	}
 	s.awaitEnd()
 	s.head.Request(x, s.eof && s.r == s.w)
 	s.length = s.head.Length
@@ -79,7 +82,12 @@ func (s *stream) headFrame() ([]byte, error) {
 		}
 		switch {
 		case kind == wire.FrameHeaders:
-			return s.section(size)
+			p, err := s.section(size)
+			if err == errNoRoom { // nobody has seen it: the client may ask again
+				s.cut(wire.CodeRejected)
+				s.c.charge(multi.CostReset)
+			}
+			return p, err
 		case known(kind): // DATA before HEADERS, and what has no place here
 			s.c.abandon(wire.CodeUnexpected)
 			return nil, errNoRequest
@@ -111,12 +119,18 @@ func (s *stream) frameHead() (kind, size uint64, err error) {
 	}
 }
 
+// errNoRoom tells that the connection's streams hold as much of heads as they may.
+var errNoRoom = errors.New("http3: no room for a head")
+
 // section reads an encoded field section, which stays in s.in.
 func (s *stream) section(size uint64) ([]byte, error) {
 	if size > uint64(2*s.limits.HeadBytes) { // Huffman saves less than that
 		s.fault = multi.ErrTooLarge
 		s.c.charge(multi.CostMalformed)
 		return nil, errNoRequest
+	}
+	if !s.fit(int(size)) {
+		return nil, errNoRoom
 	}
 	for uint64(s.w-s.r) < size {
 		switch err := s.fill(); {
@@ -252,10 +266,38 @@ func (s *stream) surveyTrailer() bool {
 	return false
 }
 
+// fit makes room for a section, and no more than it needs; false: the connection has
+// no such room. It counts before the section has come: clients may begin many.
+func (s *stream) fit(size int) bool {
+	switch {
+	case s.r+size <= len(s.in):
+		return true
+	case size <= len(s.in):
+		s.w = copy(s.in, s.in[s.r:s.w])
+	default:
+		s.c.mu.Lock()
+		full := s.c.held > headBudget
+		if !full {
+			s.held += 2 * size // the section, and the fields that become of it
+			s.c.held += 2 * size
+		}
+		s.c.mu.Unlock()
+		if full {
+			return false
+		}
+		in := make([]byte, size)
+		s.w = copy(in, s.in[s.r:s.w])
+		s.in = in
+	}
+	s.r, s.mark.set = 0, false
+	return true
+}
+
 // hold notes what the head holds of the connection's budget of memory.
 func (s *stream) hold() {
-	s.held = cap(s.head.Arena) + max(0, len(s.in)-firstBuffer)
+	held := cap(s.head.Arena) + max(0, len(s.in)-firstBuffer)
 	s.c.mu.Lock()
-	s.c.held += s.held
+	s.c.held += held - s.held
+	s.held = held
 	s.c.mu.Unlock()
 }

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/internal/usage"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 )
 
@@ -44,15 +46,23 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 
 func command(j *job) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lbfmt [-l] [-d] [-w] [FILE…]",
-		Short: "Format Lbfiles",
+		Use:     "lbfmt [-l] [-d] [-w] [FILE…]",
+		Short:   "Format Lbfiles",
+		Version: buildVersion(),
 		Long: "lbfmt formats Lbfiles: standard input to standard output without a FILE. A directory\n" +
 			"stands for every *.lb and Lbfile in it and below it.",
 		Args:              cobra.ArbitraryArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE: func(_ *cobra.Command, files []string) error {
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if len(files) == 1 {
+				if _, err := os.Stat(files[0]); errors.Is(err, fs.ErrNotExist) {
+					if near := usage.Near(cmd, files[0]); near != "" {
+						return fmt.Errorf("there is no file %q; did you mean %q?", files[0], near)
+					}
+				}
+			}
 			if len(files) > 0 {
 				j.files(files)
 				return nil
@@ -68,5 +78,6 @@ func command(j *job) *cobra.Command {
 	cmd.Flags().BoolVarP(&j.list, "list", "l", false, "list the files that would change; exit 1 if there are any")
 	cmd.Flags().BoolVarP(&j.diff, "diff", "d", false, "show what would change; exit 1 if anything would")
 	cmd.Flags().BoolVarP(&j.write, "write", "w", false, "write the result to the file instead of standard output")
+	usage.Strict(cmd)
 	return cmd
 }

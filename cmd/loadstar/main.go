@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/loadstar-lb/loadstar/cmd/internal/usage"
 	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -29,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "loadstar",
+		Version:       versionText(),
 		Short:         "A load balancer and reverse proxy with a language as friendly as its reloads are safe",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -36,8 +38,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(systemdCommand(), manCommand(), runCommand(), checkCommand(), reloadCommand(), upgradeCommand(), ctlCommand(), topCommand(), explainCommand(), testCommand(), graphCommand(),
-		hashPasswordCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), reloadCommand(), upgradeCommand(), explainCommand(), testCommand(), graphCommand(), ctlCommand(), topCommand(),
+		hashPasswordCommand(), systemdCommand(), manCommand(), versionCommand())
+	root.SetVersionTemplate(versionLine())
+	usage.Strict(root)
 	err := root.Execute()
 	var code exitCode
 	switch {

@@ -16,14 +16,14 @@ func Command(c *cobra.Command, version string, extra ...Extra) string {
 	p.section("Name")
 	p.line(escape(c.Name()) + ` \- ` + escape(c.Short))
 	p.section("Synopsis")
-	if c.Runnable() {
+	if c.Runnable() && strings.Contains(c.Use, " ") { // not a group, which only tells of its commands
 		p.line(`\fB` + escape(c.Use) + `\fR`)
 	}
 	for _, sub := range commands(c) {
 		p.b.WriteString(".br\n")
 		p.line(`\fB` + escape(synopsis(sub)) + `\fR`)
 	}
-	if c.Long != "" || c.Runnable() {
+	if c.Long != "" || c.Runnable() && strings.Contains(c.Use, " ") {
 		p.section("Description")
 		p.markdown(about(c))
 		p.flags(c)
@@ -51,7 +51,7 @@ func commands(c *cobra.Command) []*cobra.Command {
 		if sub.Hidden || sub.Name() == "help" || sub.IsAdditionalHelpTopicCommand() {
 			continue
 		}
-		if sub.Runnable() {
+		if sub.Runnable() && !sub.HasSubCommands() {
 			out = append(out, sub)
 		}
 		out = append(out, commands(sub)...)

@@ -100,7 +100,7 @@ docs: build
 # Go's fuzzing now and then reports "context deadline exceeded" as a failure.
 FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLoad:25000 dsl:FuzzSameMeaning:25000 dsl/lsp:FuzzServe:10000 \
 	listener/wire/hello:FuzzParse:100000 listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000 \
-	listener/wire/http3:FuzzPeer:100000 listener/wire/literal:FuzzHuffman:100000 \
+	listener/wire/http3:FuzzPeer:100000 listener/wire/literal:FuzzHuffman:100000 modules/transport:FuzzAnswerFrames:60000 modules/transport:FuzzStrandAnswer:60000 \
 	cmd/loadstar/internal/api:FuzzChange:10000 cmd/loadstar/internal/top:FuzzKeys:50000
 
 fuzz:

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +19,7 @@ import (
 // has flow control and deadlines for each of its streams, so that an exchange reads
 // and writes its own by itself.
 type line struct {
-	q *quic.Conn
+	q quicConn
 	label
 	set     *sharing[*line]
 	idleFor int64
@@ -35,7 +37,27 @@ type line struct {
 	watch     *time.Timer
 }
 
-func newLine(q *quic.Conn, s *upstream.Server, set *sharing[*line]) *line {
+// quicConn is what a line has of a *quic.Conn, and quicStream what an exchange has of
+// a *quic.Stream: what a server may send can then be tried without a network.
+type quicConn interface {
+	Context() context.Context
+	OpenStream() (*quic.Stream, error)
+	OpenUniStream() (*quic.SendStream, error)
+	AcceptUniStream(ctx context.Context) (*quic.ReceiveStream, error)
+	CloseWithError(code quic.ApplicationErrorCode, reason string) error
+}
+
+type quicStream interface {
+	io.ReadWriteCloser
+	StreamID() quic.StreamID
+	CancelRead(code quic.StreamErrorCode)
+	CancelWrite(code quic.StreamErrorCode)
+	SetDeadline(at time.Time) error
+	SetReadDeadline(at time.Time) error
+	SetWriteDeadline(at time.Time) error
+}
+
+func newLine(q quicConn, s *upstream.Server, set *sharing[*line]) *line {
 	idleFor := s.Timeouts.Idle
 	if idleFor <= 0 {
 		idleFor = time.Minute

@@ -20,7 +20,7 @@ import (
 // or by a pump while a body is still on its way.
 type strand struct {
 	c     *line
-	q     *quic.Stream
+	q     quicStream
 	x     *flow.Exchange
 	t     *upstream.Timeouts
 	first bool // of its connection
@@ -67,7 +67,7 @@ const (
 	maxSkipped   = 64 << 10 // of frames that mean nothing, an answer
 )
 
-func (s *strand) begin(c *line, q *quic.Stream) {
+func (s *strand) begin(c *line, q quicStream) {
 	s.c, s.q = c, q
 	s.fault, s.headed, s.expects, s.sent, s.stopped = nil, false, false, false, false
 	s.out, s.ended, s.done = s.out[:0], false, nil

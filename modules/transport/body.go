@@ -226,6 +226,9 @@ func (b *body) fill() error {
 	if err == io.EOF && b.framing == wire.FrameClose {
 		return io.EOF
 	}
+	if fault := b.c.leftBehind(flow.PhaseData); fault != nil {
+		return fault
+	}
 	if fault := b.c.pump.failure(); fault != nil {
 		return fault // not the server's fault: the pump closed the connection
 	}

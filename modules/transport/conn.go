@@ -29,7 +29,8 @@ type conn struct {
 	used      bool     // it has carried an exchange before
 	under     *counted // nil in clear: what TLS writes
 	label
-	ended *atomic.Bool // the client that it was made for, and for no other, has gone; nil: for any
+	deserted atomic.Bool  // the client of the exchange at hand has left
+	ended    *atomic.Bool // the client that it was made for, and for no other, has gone; nil: for any
 
 	// Of the exchange at hand.
 	*work
@@ -52,7 +53,8 @@ type work struct {
 	hd      wire.Head
 	body    body
 	pump    *pump
-	flight  flow.Flight // nil: nobody wants to end the exchange from outside
+	x       *flow.Exchange // to be told when its client leaves
+	flight  flow.Flight    // nil: nobody wants to end the exchange from outside
 }
 
 const (
@@ -88,6 +90,7 @@ func (c *conn) begin() {
 
 // land says that closing the connection would not end the exchange any more.
 func (w *work) land() {
+	w.unwatch()
 	if w.flight != nil {
 		w.flight.Carry(nil)
 		w.flight = nil
@@ -101,6 +104,7 @@ func (c *conn) end(reuse bool) {
 		return
 	}
 	w.land()
+	reuse = reuse && !c.deserted.Load()
 	c.work = nil
 	flow.Poison(w.buf)
 	if len(w.buf) > readBuffer {

@@ -107,6 +107,7 @@ func Rewind(x *flow.Exchange) bool {
 // exchange sends the request and reads the head of the final answer.
 func (c *conn) exchange(x *flow.Exchange, s *upstream.Server) *flow.Error {
 	c.begin()
+	c.watch(x)
 	if c.flight = x.Flight; c.flight != nil {
 		c.flight.Carry(c.Conn)
 	}
@@ -229,8 +230,10 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 	if c.w == 0 {
 		acked = sock.Acked(c.raw) // while there is a socket to ask
 	}
-	pumped := c.stopPump(x)
+	pumped, left := c.stopPump(x), c.leftBehind(flow.PhaseHeaders)
 	switch {
+	case left != nil:
+		fault = left
 	case pumped != nil:
 		fault = pumped
 	case errors.As(err, &fault):

@@ -48,7 +48,12 @@ func (s *Socket) begin(nc net.Conn) {
 // force when the connection came: a PROXY header, a question for TLS, then TLS.
 func (c *conn) serve(b *flow.Binding) {
 	told := b.Proxy != nil && b.Proxy.Sends(c.Peer.Addr())
-	if (told || b.StartTLS != flow.NoStartTLS) && c.socket.packets() == nil {
+	switch quic := c.socket.packets() != nil; {
+	case told && quic: // there is no header for QUIC, and without one nobody knows who it is
+		c.refuse("QUIC from who has to send a PROXY header", "peer", c.Peer.String())
+		c.close(nil)
+		return
+	case told, b.StartTLS != flow.NoStartTLS && !quic:
 		c.introduce(b, told)
 		return
 	}

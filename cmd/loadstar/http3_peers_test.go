@@ -38,6 +38,30 @@ func secureSite(t *testing.T, port int, rest string) (*e2e.Instance, *tls.Config
 	return in, trusting(t, filepath.Join(state, "internal", "root.crt"), "localhost")
 }
 
+// TestHTTP3BesideProxyProtocol: who must send a PROXY header over TCP does not come in
+// by QUIC without one, as if he were the client himself.
+func TestHTTP3BesideProxyProtocol(t *testing.T) {
+	for from, served := range map[string]bool{"10.0.0.0/8": true, "127.0.0.0/8": false} {
+		port := e2e.Ports(t, 1)[0]
+		in, cfg := secureSite(t, port, "\ttls internal\n\tproxy_protocol from "+from+"\n\trespond \"{client.ip}\"\n")
+		req, err := http.NewRequest(http.MethodGet, "https://"+rig.Addr(port)+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "localhost"
+		res, err := dialH3(t, cfg).Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		if (err == nil) != served {
+			t.Errorf("from %s: %v %v", from, res, err)
+		}
+		if !served {
+			printed(t, in, "QUIC from who has to send a PROXY header")
+		}
+	}
+}
+
 // TestHTTP3Reload: reloads lose no request of HTTP/3 clients that repeat none, and
 // no connection is closed for them.
 func TestHTTP3Reload(t *testing.T) {

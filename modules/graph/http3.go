@@ -81,7 +81,7 @@ func (l *Listener) PacketBinding(g *flow.Generation) *flow.Binding {
 	}
 	return &flow.Binding{
 		Server: l, Generation: g, Limits: l.Limits, TLS: &tls.Config{GetConfigForClient: f.choosePackets, MinVersion: tls.VersionTLS13},
-		Packets: &flow.Packets{Secret: l.secret, EarlyData: f.early},
+		Packets: &flow.Packets{Secret: l.secret, EarlyData: f.early}, Proxy: l.ahead.from,
 	}
 }
 

@@ -9,7 +9,10 @@ import (
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
 )
 
-// strandBody is the body of an answer that comes over HTTP/3.
+// strandBody is the body of an answer that comes over HTTP/3. What it lends lies in the
+// strand's buffer until the next call. The window is given back by QUIC as the buffer
+// is filled from the stream, which happens only when the client has taken what was
+// there: that is what holds the server back.
 type strandBody struct {
 	s   *strand
 	err error
@@ -43,7 +46,9 @@ func isLate(err error) bool {
 	return ok && fault.Timeout
 }
 
-// advance reads up to the next byte of the body; io.EOF: there is none.
+// advance reads up to the next byte of the body; io.EOF: there is none. Frames come in
+// the order DATA, then at most one HEADERS, and what means nothing between them
+// (RFC 9114 §4.1); of a tunnel there is DATA alone (§4.4).
 func (s *strand) advance() error {
 	if s.dataLeft > 0 {
 		return s.more()

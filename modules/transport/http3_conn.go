@@ -15,9 +15,16 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
-// line is one HTTP/3 connection to a server, shared by exchanges (RFC 9114). QUIC
-// has flow control and deadlines for each of its streams, so that an exchange reads
-// and writes its own by itself.
+// line is one HTTP/3 connection to a server, shared by exchanges (RFC 9114). It does
+// less than HTTP/2's mux: QUIC has flow control and deadlines for each of its streams,
+// so that an exchange reads and writes its own by itself, without a lock, and a slow
+// client holds its own stream back and no other one (see quicConfig).
+//
+// One goroutine takes the streams on which the server says what concerns them all
+// (its settings, GOAWAY), and notices the connection's end, so that no exchange is
+// given to a dead one for long. A connection is found by its set until it is away:
+// then those that are on it go on, and whoever ends last closes it. QUIC itself asks
+// for a sign of life every five seconds; a server that gives none for ten has died.
 type line struct {
 	q quicConn
 	label
@@ -32,7 +39,7 @@ type line struct {
 	full      int64       // until when the server is taken to have no room for more streams
 	away      bool        // no new streams
 	extended  bool        // extended CONNECT is taken (RFC 9220)
-	failed    *flow.Error // what we have closed it for
+	failed    *flow.Error // what we have closed it for; nil: it ended in another way, or stands
 	idleSince int64
 	watch     *time.Timer
 }
@@ -82,7 +89,9 @@ func (c *line) greet() error {
 	return nil
 }
 
-// take opens a stream; nil if there is no room.
+// take opens a stream for an exchange, which has to say goodbye to it by quit, or by a
+// tunnel's Close. nil without a fault: there is no room, look elsewhere. A fault is
+// what no other connection to the server would spare the exchange.
 func (c *line) take(x *flow.Exchange, srv *upstream.Server) (*strand, *flow.Error) {
 	tunnels := len(x.Req.Upgrade) == 0 || c.tunnels(srv.Timeouts.Connect)
 	c.mu.Lock()
@@ -168,7 +177,8 @@ func (c *line) leave() {
 	}
 }
 
-// remove forgets a stream that has ended.
+// remove forgets a stream that has ended. Its room may have to be waited for, see
+// fullFor, but is worth asking for at once.
 func (c *line) remove(s *strand) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +194,8 @@ func (c *line) remove(s *strand) {
 	}
 }
 
-// finish closes a connection that is done with; mu is held.
+// finish closes a connection that is done with; mu is held. No GOAWAY goes before it:
+// that is for pushes, of which there are none (RFC 9114 §5.2).
 func (c *line) finish() {
 	if len(c.open) == 0 && c.away {
 		c.watch.Stop()
@@ -200,7 +211,8 @@ func (c *line) retire() {
 	c.finish()
 }
 
-// look ends a connection that nobody needs, or that has ended by itself.
+// look ends a connection that nobody needs, or that has ended by itself. While there
+// are streams it looks again after the idle timeout, rather than be told of each end.
 func (c *line) look() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,7 +15,9 @@ import (
 )
 
 // A server that says nothing for silence is given up; it is asked for a sign of
-// life in half that time, while a connection is idle, too.
+// life in half that time, while a connection is idle, too. There is no other end of a
+// connection over UDP whose server is gone without a word, and it keeps open what
+// stands between (RFC 9308 §3.2: half a minute is usual there).
 const (
 	silence   = 10 * time.Second
 	quicShake = 10 * time.Second // of a handshake, where there is no timeout

@@ -44,7 +44,9 @@ func (s *strand) quit(whole bool) {
 	s.release()
 }
 
-// stops ends a pump that is still going, waits for it, and ends our side.
+// stops ends a pump that is still going, waits for it, and ends our side. The pump may
+// be waiting for the client or for the server: the one wait ends with the body, which
+// is closed, the other with a deadline that has passed.
 func (s *strand) stops() {
 	if s.done != nil {
 		select {
@@ -73,8 +75,8 @@ func (s *strand) leaves() {
 	}
 }
 
-// request sends the head, and what is there of the body along with it; the rest is
-// left to a pump.
+// request sends the head, and what is there of the body along with it, in as few
+// packets as it takes; the rest is left to a pump.
 func (s *strand) request(dial string) *flow.Error {
 	r := &s.x.Req
 	s.appendHead(dial)
@@ -156,7 +158,9 @@ func (s *strand) write(p []byte) (more bool, fault *flow.Error) {
 }
 
 // pump sends the rest of the body: the second goroutine of an exchange, and only
-// while a body is still on its way.
+// while a body is still on its way. What breaks it is left as the exchange's fault,
+// except for a server that takes nothing further: its answer is on the way, or its
+// reset.
 func (s *strand) pump() {
 	defer close(s.done)
 	body := s.x.Req.Body
@@ -266,7 +270,8 @@ func (s *strand) goOn(tell bool) *flow.Error {
 	return nil
 }
 
-// onFinal settles what the answer's body is.
+// onFinal settles what the answer's body is. From here on deadlines are the body's: a
+// pump that is still at work does not set the answer's any more.
 func (s *strand) onFinal() *flow.Error {
 	h := &s.head
 	s.nobody = !flow.BodyAllowed(s.x.Req.Method, h.status)

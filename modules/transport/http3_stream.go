@@ -18,6 +18,17 @@ import (
 // strand is one exchange on an HTTP/3 connection. It comes from a pool and keeps its
 // buffers. The exchange's goroutine reads the answer; the request is written by it,
 // or by a pump while a body is still on its way.
+//
+// It ends in one of three ways. By itself: answer read, request written. By whoever is
+// at work on it: quit, which cuts what has not ended and waits for the pump. From
+// outside (client, server's GOAWAY, operator, pump): fail, which leaves a fault and
+// cuts both directions, so that reads and writes that wait return, and whose callers
+// then find the fault rather than QUIC's error. Nobody outside reaches a strand that
+// has been released: leaves and line.remove come before that.
+//
+// There is always something that ends a wait: reads have the deadline of their phase
+// (an expectation, the first byte, progress), writes that of progress, and both the
+// connection's end, which its silence brings about at last.
 type strand struct {
 	c     *line
 	q     quicStream
@@ -140,7 +151,9 @@ func (s *strand) Close() error {
 	return nil
 }
 
-// fill reads more bytes behind those that are there; io.EOF: there are none.
+// fill reads more bytes behind those that are there; io.EOF: there are none, and will
+// be none. What it gives is QUIC's error, of which broken makes a fault. QUIC can give
+// bytes together with an error; that is kept until they are used up.
 func (s *strand) fill() error {
 	if s.eof {
 		return io.EOF
@@ -205,7 +218,9 @@ func (s *strand) late(err error) *flow.Error {
 	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "no answer in time", Err: err, Begun: true}
 }
 
-// onReset is a stream that the server has cut (RFC 9114 §4.1.1).
+// onReset is a stream that the server has cut (RFC 9114 §4.1.1). With
+// H3_REQUEST_REJECTED it says that nothing was done about it, which is taken from a
+// server only as long as it has not answered.
 func (s *strand) onReset(e wire.Code) *flow.Error {
 	reset := &flow.Reset{Code: uint32(codeToH2(e))}
 	switch {
@@ -236,7 +251,10 @@ func codeToH2(e wire.Code) h2.Code {
 }
 
 // lost is what becomes of a stream whose connection broke. Nobody can tell what of
-// the request the server has seen.
+// the request the server has seen: there is no orderly end here that would say what
+// was received (see conn.seen), a CONNECTION_CLOSE acknowledges nothing, and packets
+// that were not acknowledged may have been read. Only what GOAWAY has told before is
+// known not to be; see goesAway.
 func (s *strand) lost(err error) *flow.Error {
 	s.c.mu.Lock()
 	failed := s.c.failed
@@ -264,7 +282,8 @@ func (s *strand) lost(err error) *flow.Error {
 	return fault
 }
 
-// within gives reads the time d, 0 any.
+// within gives reads the time d, 0 any. Whoever calls it from another goroutine than
+// the reader's holds mu, and looks at headed: the reader sets deadlines of its own then.
 func (s *strand) within(d time.Duration) {
 	var at time.Time
 	if d > 0 {

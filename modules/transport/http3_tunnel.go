@@ -12,7 +12,9 @@ import (
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
 )
 
-// strandTunnel is a stream as a tunnel's server side (RFC 9114 §4.4).
+// strandTunnel is a stream as a tunnel's server side (RFC 9114 §4.4): bytes are in DATA
+// frames, either end of the stream is that of a half, and a reset with
+// H3_CONNECT_ERROR stands for TCP's. One goroutine may read and others write at a time.
 type strandTunnel struct {
 	s    *strand
 	body strandBody

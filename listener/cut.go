@@ -7,15 +7,15 @@ import (
 )
 
 // Cut closes the connections that still use a generation, has codecs of several
-// streams say goodbye, and tells how many it closed.
-func (s *Set) Cut(g *flow.Generation) (n int) {
+// streams say goodbye, and tells the numbers of those that it closed (flow.Conn.ID).
+func (s *Set) Cut(g *flow.Generation) (cut []uint64) {
 	for _, sock := range s.all() {
 		sock.open.each(func(c *conn) {
 			switch b := c.Bound(); {
 			case c.Many():
 				c.Farewell()
 			case b != nil && b.Generation == g:
-				n++
+				cut = append(cut, c.ID)
 				go func() { // closing may wait for who uses the descriptor
 					if !c.CloseIfIdle() {
 						_ = c.Conn.Conn.Close()
@@ -24,21 +24,21 @@ func (s *Set) Cut(g *flow.Generation) (n int) {
 			}
 		})
 	}
-	return n
+	return cut
 }
 
 // CutOlder closes the connections of several streams that were accepted before a
-// moment.
-func (s *Set) CutOlder(than time.Time) (n int) {
+// moment, and tells their numbers.
+func (s *Set) CutOlder(than time.Time) (cut []uint64) {
 	for _, sock := range s.all() {
 		sock.open.each(func(c *conn) {
 			if c.Many() && c.Accepted.Before(than) {
-				n++
+				cut = append(cut, c.ID)
 				go func() { _ = c.Conn.Conn.Close() }()
 			}
 		})
 	}
-	return n
+	return cut
 }
 
 // all gives the sockets on which connections may be open.

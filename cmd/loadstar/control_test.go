@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,6 +191,16 @@ func TestControlShutsSessions(t *testing.T) {
 	o.change(`{"kind":"shut","pool":"slow","server":"s"}`)
 	if a := waits.Answer("GET"); a.Status != 502 {
 		t.Errorf("the exchange got %d (%v), want 502", a.Status, a.Err)
+	}
+	resp, err := o.c.Get("http://loadstar/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics, _ := io.ReadAll(resp.Body)
+	blamed := regexp.MustCompile(`loadstar_server_response_errors_total\{[^}]*pool="slow"[^}]*\} (\d+)`).FindSubmatch(metrics)
+	if blamed == nil || string(blamed[1]) != "0" {
+		t.Errorf("the server is blamed for what was shut: %q", blamed)
 	}
 	for end := time.Now().Add(30 * time.Second); len(all.Sessions) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		o.do("GET", "/sessions", "", &all)

@@ -100,7 +100,7 @@ pool ws {
 			t.Errorf("%s: the tunnel goes on:\n%s", name, d.Output())
 		}
 	}
-	if !strings.Contains(d.Output(), "grace retired") {
+	if !rig.Until(e2e.Patience, func() bool { return strings.Contains(d.Output(), "grace retired") }) {
 		t.Errorf("nothing says why:\n%s", d.Output())
 	}
 }

@@ -69,7 +69,8 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 			discard(x)
 			h.release(x, t)
 		} else {
-			if fault.Side != flow.SideClient {
+			ended := t.flight.Ended()
+			if fault.Side != flow.SideClient && ended == upstream.NotEnded {
 				h.Pool.Report(s, outcome(fault))
 				timed(h.Pool, s, x, false)
 			}
@@ -77,7 +78,10 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 				tr.Failed(x, fault)
 			}
 			h.release(x, t)
-			if !t.again(x, fault) {
+			switch {
+			case ended == upstream.WithClient:
+				return false, errLeft
+			case !t.again(x, fault):
 				return false, fault
 			}
 		}

@@ -53,7 +53,7 @@ func discard(x *flow.Exchange) {
 }
 
 // errLeft is what becomes of an exchange whose client left before the next try.
-var errLeft = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseConnect, Status: 503, Cause: "client left between two tries"}
+var errLeft = &flow.Error{Side: flow.SideClient, Phase: flow.PhaseConnect, Status: 503, Cause: "client left before an answer"}
 
 // next readies another try: elsewhere at once, or at the same server after a
 // pause.

@@ -1,6 +1,10 @@
 package runtime
 
-import "time"
+import (
+	"time"
+
+	"github.com/loadstar-lb/loadstar/modules/upstream"
+)
 
 // Announce has `monitor` answer that the process is about to stop. Everything else
 // goes on.
@@ -18,9 +22,9 @@ func (r *Runtime) await(g *generation) {
 		return
 	}
 	replaced := time.Now()
-	for _, cut := range []func() int{
-		func() int { return r.sockets.Cut(g.Generation) },
-		func() int { return r.sockets.CutOlder(replaced) },
+	for _, cut := range []func() []uint64{
+		func() []uint64 { return r.sockets.Cut(g.Generation) },
+		func() []uint64 { return r.sockets.CutOlder(replaced) },
 	} {
 		t := time.NewTimer(limit)
 		select {
@@ -29,8 +33,9 @@ func (r *Runtime) await(g *generation) {
 			return
 		case <-t.C:
 		}
-		if n := cut(); n > 0 {
-			r.log.Warn("connections outlived `grace retired`", "generation", g.Number, "cut", n)
+		if ids := cut(); len(ids) > 0 {
+			r.log.Warn("connections outlived `grace retired`", "generation", g.Number, "cut", len(ids))
+			upstream.AbandonFlights(ids) // who waits for a server hears of it from there only
 		}
 	}
 	<-g.Done()

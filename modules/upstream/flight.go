@@ -30,8 +30,18 @@ type Flight struct {
 	site   string
 	since  int64 // flow.Now
 	by     io.Closer
-	shut   bool
+	over   FlightEnd
 }
+
+// FlightEnd tells why a flight was ended from outside.
+type FlightEnd uint8
+
+// The ends.
+const (
+	NotEnded   FlightEnd = iota
+	ByOrder              // somebody wants it off its server
+	WithClient           // its client's connection was closed here: there is nobody to answer
+)
 
 // targetRoom is how much of a request target is shown.
 const targetRoom = 96
@@ -123,7 +133,7 @@ func (f *Flight) EnterStream(s *Server, c *flow.Conn, r *flow.Record) {
 
 func (f *Flight) begin(s *Server, kind FlightKind, c *flow.Conn, r *flow.Record) {
 	f.turn++
-	f.server, f.kind, f.site, f.since, f.by, f.shut = s, kind, r.Site, r.Timings.Slot, nil, false
+	f.server, f.kind, f.site, f.since, f.by, f.over = s, kind, r.Site, r.Timings.Slot, nil, NotEnded
 	f.conn, f.client, f.method, f.length, f.cut = 0, netip.Addr{}, "", 0, false
 	if c != nil {
 		f.conn, f.client = c.ID, c.Client.Addr()
@@ -140,12 +150,19 @@ func (f *Flight) ask(x *flow.Exchange) {
 // flow.Flight.
 func (f *Flight) Carry(by io.Closer) {
 	f.mu.Lock()
-	shut := f.shut && by != nil && f.server != nil
+	shut := f.over != NotEnded && by != nil && f.server != nil
 	f.by = by
 	f.mu.Unlock()
 	if shut {
 		_ = beneath(by).Close()
 	}
+}
+
+// Ended tells why it was ended from outside: what then fails is not its server's fault.
+func (f *Flight) Ended() FlightEnd {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over
 }
 
 // Leave ends a flight.
@@ -201,11 +218,23 @@ func known() []*Flight {
 
 // ShutFlights ends what is in flight and chosen, and counts it. The connection
 // to the server is closed: an exchange that has no answer yet may go to another
-// server, as after any failure.
-func ShutFlights(choose func(FlightInfo) bool) (n int) {
+// server, as after any failure; its server is not blamed.
+func ShutFlights(choose func(FlightInfo) bool) (n int) { return endFlights(ByOrder, choose) }
+
+// AbandonFlights ends what is in flight for clients whose connections were closed
+// here. It goes to no other server.
+func AbandonFlights(conns []uint64) (n int) {
+	gone := make(map[uint64]bool, len(conns))
+	for _, id := range conns {
+		gone[id] = true
+	}
+	return endFlights(WithClient, func(f FlightInfo) bool { return gone[f.Conn] })
+}
+
+func endFlights(why FlightEnd, choose func(FlightInfo) bool) (n int) {
 	for _, f := range known() {
 		i, ok := f.info()
-		if ok && choose(i) && f.end(i.ID) {
+		if ok && choose(i) && f.end(i.ID, why) {
 			n++
 		}
 	}
@@ -214,13 +243,13 @@ func ShutFlights(choose func(FlightInfo) bool) (n int) {
 
 // end closes what carries the flight, if it is still the one with that ID. The
 // lock is held meanwhile, so that nothing is closed that another exchange has by now.
-func (f *Flight) end(id string) bool {
+func (f *Flight) end(id string, why FlightEnd) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.server == nil || f.shut || f.id() != id { // one end is enough
+	if f.server == nil || f.over != NotEnded || f.id() != id { // one end is enough
 		return false
 	}
-	f.shut = true
+	f.over = why
 	if f.by != nil {
 		_ = beneath(f.by).Close()
 	}

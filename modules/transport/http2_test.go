@@ -5,13 +5,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,133 +17,6 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
-
-// Exchanges side by side share a connection, as many as the server takes at once.
-func TestSharedConnections(t *testing.T) {
-	for _, limit := range []uint32{1, 3, 100} {
-		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			var conns atomic.Int32
-			release := make(chan bool)
-			l := newServer(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: limit}}, func(p *peer, _ int) {
-				conns.Add(1)
-				var wg sync.WaitGroup
-				var mu sync.Mutex
-				defer wg.Wait()
-				for c := p.request(); c != nil; c = p.request() {
-					wg.Go(func() {
-						<-release
-						mu.Lock()
-						defer mu.Unlock()
-						p.answer(c.id, c.fields[":path"])
-					})
-				}
-			})
-			g := newGate(t, l, testTimeouts)
-			c, url := g.client(t, true)
-			const exchanges = 12
-			var wg sync.WaitGroup
-			for i := range exchanges {
-				wg.Go(func() {
-					path := fmt.Sprintf("/%d", i)
-					if got := ask(c, "GET", url+path, ""); got != "200 "+path {
-						t.Errorf("%s: %s", path, got)
-					}
-				})
-			}
-			want := int32((exchanges + limit - 1) / limit)
-			until(t, "all connections", func() bool { return conns.Load() >= want })
-			close(release)
-			wg.Wait()
-			if limit == 100 && conns.Load() != 1 {
-				t.Errorf("%d connections for %d exchanges", conns.Load(), exchanges)
-			}
-		})
-	}
-}
-
-// What the server has not looked at is sent again, its body too, whatever the
-// method; what it has looked at is not.
-func TestNotServed(t *testing.T) {
-	for name, c := range map[string]struct {
-		refuse func(p *peer, c *call)
-		method string
-		want   string
-		dials  int32
-	}{
-		"GOAWAY before it": {func(p *peer, c *call) { _ = p.WriteGoAway(c.id-2, http2.ErrCodeNo, nil) }, "POST", "200 ok body", 2},
-		"REFUSED_STREAM":   {func(p *peer, c *call) { _ = p.WriteRSTStream(c.id, http2.ErrCodeRefusedStream) }, "POST", "200 ok body", 1},
-		"CANCEL, POST":     {func(p *peer, c *call) { _ = p.WriteRSTStream(c.id, http2.ErrCodeCancel) }, "POST", "502 ", 1},
-		"close, GET":       {func(p *peer, _ *call) { _ = p.Conn.Close() }, "GET", "200 ok ", 2},
-		"close, POST":      {func(p *peer, _ *call) { _ = p.Conn.Close() }, "POST", "502 ", 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var dials, asked atomic.Int32
-			l := newServer(t, nil, func(p *peer, _ int) {
-				dials.Add(1)
-				for r := p.request(); r != nil; r = p.request() {
-					body := p.body(r)
-					if r.fields[":path"] == "/first" {
-						p.answer(r.id, "first")
-						continue
-					}
-					if asked.Add(1) == 1 {
-						c.refuse(p, r)
-						continue
-					}
-					p.answer(r.id, "ok "+body)
-				}
-			})
-			g := newGate(t, l, testTimeouts)
-			g.tries = 2
-			cl, url := g.client(t, true)
-			if got := ask(cl, "GET", url+"/first", ""); got != "200 first" {
-				t.Fatal(got)
-			}
-			body := ""
-			if c.method == "POST" {
-				body = "body"
-			}
-			if got := ask(cl, c.method, url+"/x", body); got != c.want {
-				t.Errorf("%s, want %s (%v)", got, c.want, g.fault.Load())
-			}
-			if n := dials.Load(); n != c.dials {
-				t.Errorf("%d connections, want %d", n, c.dials)
-			}
-		})
-	}
-}
-
-// After GOAWAY, what goes on goes on, and what comes goes elsewhere.
-func TestGoAwayKeepsStreams(t *testing.T) {
-	release, said := make(chan bool), make(chan bool)
-	l := newServer(t, nil, func(p *peer, n int) {
-		if n > 0 {
-			p.serves("second")
-			return
-		}
-		c := p.request()
-		_ = p.WriteGoAway(c.id, http2.ErrCodeNo, nil)
-		close(said)
-		<-release
-		p.answer(c.id, "first")
-		p.drain() // the connection is closed by who has no use for it
-	})
-	g := newGate(t, l, testTimeouts)
-	c, url := g.client(t, true)
-	first := make(chan string, 1)
-	go func() { first <- ask(c, "GET", url, "") }()
-	<-said
-	for range 3 {
-		if got := ask(c, "POST", url, "body"); got != "200 second" {
-			t.Error(got)
-		}
-	}
-	close(release)
-	if got := <-first; got != "200 first" {
-		t.Error(got)
-	}
-	until(t, "one connection", func() bool { return g.idle.Shared() == 1 })
-}
 
 // A stream's code passes from the server to the client.
 func TestResetCodes(t *testing.T) {
@@ -332,39 +202,6 @@ func TestSmallWindows(t *testing.T) {
 	}
 }
 
-// Timeouts are the exchange's: the connection goes on for others.
-func TestNoAnswerInTime(t *testing.T) {
-	reset := make(chan http2.ErrCode, 1)
-	l := newServer(t, nil, func(p *peer, _ int) {
-		c := p.request()
-		for f := p.next(); f != nil; f = p.next() {
-			switch f := f.(type) {
-			case *http2.RSTStreamFrame:
-				if f.StreamID == c.id {
-					reset <- f.ErrCode
-				}
-			case *http2.HeadersFrame:
-				p.answer(f.StreamID, "ok")
-			}
-		}
-	})
-	g := newGate(t, l, timeoutsOf(100*time.Millisecond))
-	c, url := g.client(t, false)
-	if got := ask(c, "GET", url, ""); got != "504 " {
-		t.Error(got)
-	}
-	if code := <-reset; code != http2.ErrCodeCancel {
-		t.Error(code)
-	}
-	g.server.Timeouts = testTimeouts
-	if got := ask(c, "GET", url, ""); got != "200 ok" {
-		t.Error(got)
-	}
-	if n := g.idle.Shared(); n != 1 {
-		t.Errorf("%d connections", n)
-	}
-}
-
 // A connection to a server that does not speak HTTP/2 is a failure to connect.
 func TestNotHTTP2(t *testing.T) {
 	o := newOrigin(t, func(c *net.TCPConn, _ *bufio.Reader) {
@@ -412,25 +249,4 @@ func TestSignOfLife(t *testing.T) {
 	if m.failed == nil || !m.failed.Timeout {
 		t.Errorf("%v", m.failed)
 	}
-}
-
-// Idle connections end after their time, and none of their goroutines stays.
-func TestIdleShared(t *testing.T) {
-	closed := make(chan bool, 1)
-	l := newServer(t, nil, func(p *peer, _ int) {
-		p.serves("ok")
-		closed <- true
-	})
-	before := runtime.NumGoroutine()
-	timeouts := testTimeouts
-	timeouts.Idle = 50 * time.Millisecond
-	g := newGate(t, l, timeouts)
-	c, url := g.client(t, false)
-	if got := ask(c, "GET", url, ""); got != "200 ok" {
-		t.Fatal(got)
-	}
-	<-closed
-	until(t, "an empty set", func() bool { return g.idle.Shared() == 0 })
-	c.CloseIdleConnections()
-	until(t, "the goroutines' end", func() bool { return runtime.NumGoroutine() <= before+4 })
 }

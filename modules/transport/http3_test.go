@@ -12,10 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +22,6 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http3"
-	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
 // A foreign server: bodies both ways, trailers both ways, interim answers, heads
@@ -98,136 +94,6 @@ func TestQUICForeign(t *testing.T) {
 	}
 	if n := g.idle.Shared(); n != 1 {
 		t.Errorf("%d connections", n)
-	}
-}
-
-// Exchanges side by side share a connection, as many as the server takes at once,
-// whatever graph they come from.
-func TestQUICShares(t *testing.T) {
-	for _, limit := range []int64{3, 100} {
-		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			var conns, here atomic.Int32
-			release := make(chan bool)
-			s := newServer3(t, &quic.Config{MaxIncomingStreams: limit}, func(p *peer3, _ int) {
-				conns.Add(1)
-				var wg sync.WaitGroup
-				defer wg.Wait()
-				for c := p.request(); c != nil; c = p.request() {
-					here.Add(1)
-					wg.Go(func() {
-						<-release
-						c.answer(c.fields[":path"])
-					})
-				}
-			})
-			g := newGate3(t, s.addr, testTimeouts)
-			c, url := g.client(t, true)
-			const exchanges = 12
-			var wg sync.WaitGroup
-			for i := range exchanges {
-				wg.Go(func() {
-					path := fmt.Sprintf("/%d", i)
-					if got := ask(c, "GET", url+path, ""); got != "200 "+path {
-						t.Errorf("%s: %s", path, got)
-					}
-				})
-			}
-			until(t, "all requests", func() bool { return here.Load() == exchanges })
-			close(release)
-			wg.Wait()
-			if want := int32(exchanges/limit) + 1; conns.Load() > max(want, 1) {
-				t.Errorf("%d connections for %d exchanges", conns.Load(), exchanges)
-			}
-			// A reload makes another transport of the same set.
-			made := conns.Load()
-			g.HTTP = New([]*upstream.Server{g.server}, func(Key) *Idle { return g.idle })
-			if got := ask(c, "GET", url+"/again", ""); got != "200 /again" || limit == 100 && conns.Load() != made {
-				t.Errorf("%s, %d connections, before %d", got, conns.Load(), made)
-			}
-		})
-	}
-}
-
-// What the server has not looked at is sent again, its body too, whatever the
-// method; what it may have looked at is not, unless that does no harm.
-func TestQUICNotServed(t *testing.T) {
-	goAway := func(p *peer3, id quic.StreamID) {
-		v := wire.AppendVarint(nil, uint64(id))
-		_, _ = p.control.Write(append(wire.AppendFrame(nil, wire.FrameGoAway, uint64(len(v))), v...))
-	}
-	for name, c := range map[string]struct {
-		refuse func(p *peer3, c *call3)
-		method string
-		want   string
-		dials  int32
-	}{
-		"GOAWAY before it":    {func(p *peer3, c *call3) { goAway(p, c.StreamID()) }, "POST", "200 ok body", 2},
-		"H3_REQUEST_REJECTED": {func(_ *peer3, c *call3) { c.resets(wire.CodeRejected) }, "POST", "200 ok body", 1},
-		"cancelled, POST":     {func(_ *peer3, c *call3) { c.resets(wire.CodeCancelled) }, "POST", "502 ", 1},
-		"close, GET":          {func(p *peer3, _ *call3) { _ = p.CloseWithError(0x100, "") }, "GET", "200 ok ", 2},
-		"close, POST":         {func(p *peer3, _ *call3) { _ = p.CloseWithError(0x100, "") }, "POST", "502 ", 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var dials, asked atomic.Int32
-			s := newServer3(t, nil, func(p *peer3, _ int) {
-				dials.Add(1)
-				for r := p.request(); r != nil; r = p.request() {
-					if r.fields[":path"] == "/first" {
-						r.answer("first")
-					} else if asked.Add(1) == 1 {
-						c.refuse(p, r)
-					} else {
-						r.answer("ok " + r.body)
-					}
-				}
-			})
-			g := newGate3(t, s.addr, testTimeouts)
-			g.tries = 2
-			cl, url := g.client(t, true)
-			if got := ask(cl, "GET", url+"/first", ""); got != "200 first" {
-				t.Fatal(got)
-			}
-			body := ""
-			if c.method == "POST" {
-				body = "body"
-			}
-			if got := ask(cl, c.method, url+"/x", body); got != c.want {
-				t.Errorf("%s, want %s (%v)", got, c.want, g.fault.Load())
-			}
-			if n := dials.Load(); n != c.dials {
-				t.Errorf("%d connections, want %d", n, c.dials)
-			}
-		})
-	}
-}
-
-// After GOAWAY, what goes on goes on, and what comes goes elsewhere.
-func TestQUICGoAwayKeepsStreams(t *testing.T) {
-	release, said := make(chan bool), make(chan bool)
-	s := newServer3(t, nil, func(p *peer3, n int) {
-		if n > 0 {
-			p.serves("second")
-			return
-		}
-		c := p.request()
-		_, _ = p.control.Write([]byte{wire.FrameGoAway, 1, 4})
-		close(said)
-		<-release
-		c.answer("first")
-		<-p.Context().Done() // closed by who has no use for it
-	})
-	g := newGate3(t, s.addr, testTimeouts)
-	c, url := g.client(t, true)
-	first := make(chan string, 1)
-	go func() { first <- ask(c, "GET", url, "") }()
-	<-said
-	until(t, "the goodbye", func() bool { return g.idle.Shared() == 0 })
-	if got := ask(c, "POST", url, "body"); got != "200 second" {
-		t.Error(got)
-	}
-	close(release)
-	if got := <-first; got != "200 first" {
-		t.Error(got)
 	}
 }
 
@@ -396,62 +262,6 @@ func watched(c *http.Client, url string) string {
 		return fmt.Sprintf("%d %q broken", resp.StatusCode, b[:n])
 	}
 	return fmt.Sprintf("%d %s", resp.StatusCode, b[:n])
-}
-
-// A client that leaves has its stream cut, whether the server is to speak or is
-// speaking; the others on the connection go on.
-func TestQUICClientLeaves(t *testing.T) {
-	asked, cut := make(chan bool, 2), make(chan error, 2)
-	s := newServer3(t, nil, func(p *peer3, _ int) {
-		for c := p.request(); c != nil; c = p.request() {
-			if c.fields[":path"] == "/" {
-				c.answer("ok")
-				continue
-			}
-			asked <- true
-			<-c.Context().Done()
-			cut <- context.Cause(c.Context())
-		}
-	})
-	g := newGate3(t, s.addr, testTimeouts)
-	c, url := g.client(t, true)
-	ctx, cancel := context.WithCancel(t.Context())
-	r, _ := http.NewRequestWithContext(ctx, "GET", url+"/wait", nil)
-	go func() {
-		<-asked
-		cancel()
-	}()
-	if resp, err := c.Do(r); err == nil {
-		t.Error(resp.Status)
-	}
-	var e *quic.StreamError
-	if err := <-cut; !errors.As(err, &e) || wire.Code(e.ErrorCode) != wire.CodeCancelled {
-		t.Errorf("%v", err)
-	}
-	if got := ask(c, "GET", url, ""); got != "200 ok" || g.idle.Shared() != 1 {
-		t.Errorf("%s, %d connections", got, g.idle.Shared())
-	}
-}
-
-// Idle connections end after their time, and none of their goroutines stays.
-func TestQUICIdle(t *testing.T) {
-	closed := make(chan bool, 1)
-	s := newServer3(t, nil, func(p *peer3, _ int) {
-		p.serves("ok")
-		closed <- true
-	})
-	before := runtime.NumGoroutine()
-	timeouts := testTimeouts
-	timeouts.Idle = 50 * time.Millisecond
-	g := newGate3(t, s.addr, timeouts)
-	c, url := g.client(t, false)
-	if got := ask(c, "GET", url, ""); got != "200 ok" {
-		t.Fatal(got)
-	}
-	<-closed
-	until(t, "an empty set", func() bool { return g.idle.Shared() == 0 })
-	c.CloseIdleConnections()
-	until(t, "the goroutines' end", func() bool { return runtime.NumGoroutine() <= before+4 })
 }
 
 // A tunnel passes a server that takes extended CONNECT, and CONNECT.

@@ -35,7 +35,7 @@ func TestUpgradeKeepsWhatIsInForce(t *testing.T) {
 	body := func() string { // of a new connection
 		c := e2e.Dial(t, port)
 		c.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-		return string(c.Answer("GET").Body)
+		return c.Answer("GET").Body
 	}
 	must := func(words ...string) string {
 		t.Helper()

@@ -180,7 +180,8 @@ func TestProtocols(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s to %s %q", c.client, c.server, c.words), func(t *testing.T) {
 			flowtest.RunThrough(t, func(t *testing.T, s flow.Server) (*http.Client, string) {
-				ours, origin := &flow.Binding{Server: s, Generation: flow.NewGeneration(1), Limits: patient}, ""
+				ours := &flow.Binding{Server: s, Generation: flow.NewGeneration(1), Limits: patient}
+				var origin string
 				if c.server == "h3" {
 					origin = host3(t, ours)
 				} else {

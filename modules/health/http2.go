@@ -108,7 +108,10 @@ func (s *session) ask(fields [][2]string, body []byte) (*call, error) {
 			return nil, err
 		}
 	}
-	return c, c.send(block.Bytes(), body)
+	if err := c.send(block.Bytes(), body); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // send writes the request, cut into frames that everybody takes.

@@ -38,7 +38,7 @@ func (c *line) listen() {
 		}
 		go func() {
 			if e := c.listenTo(says, q); e != 0 {
-				c.protest(e)
+				_ = c.protest(e)
 			}
 		}()
 	}

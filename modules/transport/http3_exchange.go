@@ -143,14 +143,15 @@ func (s *strand) write(p []byte) (more bool, fault *flow.Error) {
 				return false, nil
 			}
 		}
-		switch _, err := s.q.Write(part); {
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		_, err := s.q.Write(part)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return false, &flow.Error{
 				Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
 				Cause: "server does not take the request", Err: os.ErrDeadlineExceeded, Begun: true,
 			}
-		case err != nil:
-			return false, nil
+		}
+		if err != nil {
+			return false, nil //nolint:nilerr // the server's word, which is to come, says what is wrong
 		}
 		p = p[len(part):]
 	}

@@ -154,6 +154,23 @@ func (k *ctl) get(ctx context.Context, path string, into any) error {
 	return json.Unmarshal(body, into)
 }
 
+// tell calls the endpoint, and shows the answer: as JSON, or in a line.
+func tell[T any](k *ctl, c *cobra.Command, r request, line func(*T) string) error {
+	body, _, err := k.do(c.Context(), r)
+	if err != nil {
+		return err
+	}
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return err
+	}
+	if k.format == "json" {
+		return printJSON(c.OutOrStdout(), v)
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), line(&v))
+	return err
+}
+
 // wrap gives refusals the exit code of faulty input.
 func wrap(run func(c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {

@@ -91,87 +91,73 @@ func (k *ctl) stateCommand(word, short, long string) *cobra.Command {
 	return c
 }
 
-func (k *ctl) weightCommand() *cobra.Command {
+// changes has a command change the server that its first word names. fill adds to the
+// order what the other words say; nil: there are none.
+func (k *ctl) changes(c *cobra.Command, kind overlay.Kind, fill func(o *api.Order, words []string) error) *cobra.Command {
 	var l lasting
-	c := &cobra.Command{
-		Use: "weight POOL/SERVER WEIGHT", Short: "Give a server another weight",
-		Long: "Give a server another weight: 0 to 256, or a part of the configured one, as in 50%. 100% takes the change back; 0 drains.",
-		Args: cobra.ExactArgs(2), ValidArgsFunction: k.completeOneServer,
-		RunE: wrap(func(c *cobra.Command, args []string) error {
-			pool, server, err := serverName(args[0])
-			if err != nil {
+	l.flags(c)
+	if c.ValidArgsFunction == nil {
+		c.ValidArgsFunction = k.completeOneServer
+	}
+	c.RunE = wrap(func(c *cobra.Command, args []string) error {
+		pool, server, err := serverName(args[0])
+		if err != nil {
+			return err
+		}
+		o := api.Order{Kind: kind, Pool: pool, Server: server, For: l.during, Why: l.why}
+		if fill != nil {
+			if err := fill(&o, args[1:]); err != nil {
 				return err
 			}
-			return k.order(c, api.Order{Kind: overlay.Weight, Pool: pool, Server: server, Weight: args[1], For: l.during, Why: l.why})
-		}),
-	}
-	l.flags(c)
+		}
+		return k.order(c, o)
+	})
 	return c
+}
+
+func (k *ctl) weightCommand() *cobra.Command {
+	return k.changes(&cobra.Command{
+		Use: "weight POOL/SERVER WEIGHT", Short: "Give a server another weight", Args: cobra.ExactArgs(2),
+		Long: "Give a server another weight: 0 to 256, or a part of the configured one, as in 50%. 100% takes the change back; 0 drains.",
+	}, overlay.Weight, func(o *api.Order, words []string) error {
+		o.Weight = words[0]
+		return nil
+	})
 }
 
 func (k *ctl) maxconnCommand() *cobra.Command {
-	var l lasting
-	c := &cobra.Command{
-		Use: "maxconn POOL/SERVER N", Short: "Give a server another maxconn; 0 is no limit",
-		Args: cobra.ExactArgs(2), ValidArgsFunction: k.completeOneServer,
-		RunE: wrap(func(c *cobra.Command, args []string) error {
-			pool, server, err := serverName(args[0])
-			if err != nil {
-				return err
-			}
-			n, err := strconv.Atoi(args[1])
-			if err != nil {
-				return fmt.Errorf("%q is no maxconn: write a number, 0 for no limit", args[1])
-			}
-			return k.order(c, api.Order{Kind: overlay.Maxconn, Pool: pool, Server: server, Maxconn: &n, For: l.during, Why: l.why})
-		}),
-	}
-	l.flags(c)
-	return c
+	return k.changes(&cobra.Command{
+		Use: "maxconn POOL/SERVER N", Short: "Give a server another maxconn; 0 is no limit", Args: cobra.ExactArgs(2),
+	}, overlay.Maxconn, func(o *api.Order, words []string) error {
+		n, err := strconv.Atoi(words[0])
+		if err != nil {
+			return fmt.Errorf("%q is no maxconn: write a number, 0 for no limit", words[0])
+		}
+		o.Maxconn = &n
+		return nil
+	})
 }
 
 func (k *ctl) addCommand() *cobra.Command {
-	var l lasting
-	server := &cobra.Command{
-		Use: "server POOL/NAME ADDRESS [OPTION…]", Short: "Add a server to a pool",
-		Long:    "Add a server to a pool, with the options that `server` takes in the file.",
-		Example: "  loadstar ctl add server web/web9 10.0.0.9:80 weight 2 maxconn 100",
-		Args:    cobra.MinimumNArgs(2), ValidArgsFunction: k.completePools,
-		RunE: wrap(func(c *cobra.Command, args []string) error {
-			pool, server, err := serverName(args[0])
-			if err != nil {
-				return err
-			}
-			return k.order(c, api.Order{Kind: overlay.Add, Pool: pool, Server: server, Address: args[1],
-				Options: strings.Join(args[2:], " "), For: l.during, Why: l.why})
-		}),
-	}
-	l.flags(server)
 	c := &cobra.Command{Use: "add", Short: "Add a server"}
-	c.AddCommand(server)
+	c.AddCommand(k.changes(&cobra.Command{
+		Use: "server POOL/NAME ADDRESS [OPTION…]", Short: "Add a server to a pool", Args: cobra.MinimumNArgs(2),
+		Long:              "Add a server to a pool, with the options that `server` takes in the file.",
+		Example:           "  loadstar ctl add server web/web9 10.0.0.9:80 weight 2 maxconn 100",
+		ValidArgsFunction: k.completePools,
+	}, overlay.Add, func(o *api.Order, words []string) error {
+		o.Address, o.Options = words[0], strings.Join(words[1:], " ")
+		return nil
+	}))
 	return c
 }
 
 func (k *ctl) removeCommand() *cobra.Command {
-	var l lasting
-	server := &cobra.Command{
-		Use: "server POOL/SERVER", Short: "Take a server out of its pool",
-		Long: "Take a server out of its pool, as a reload does without its line: from the answer on it gets nothing new, and nothing is lost. Exchanges, " +
-			"those that wait for it too, streams and tunnels go on to their own end (show sessions still lists them; shut ends them); clients that " +
-			"persistence binds go to other servers with their next request. HAProxy's del server has you put it into maintenance and wait first; here nobody has to. To let bound " +
-			"clients finish, drain it, and remove it later.",
-		Args: cobra.ExactArgs(1), ValidArgsFunction: k.completeOneServer,
-		RunE: wrap(func(c *cobra.Command, args []string) error {
-			pool, server, err := serverName(args[0])
-			if err != nil {
-				return err
-			}
-			return k.order(c, api.Order{Kind: overlay.Remove, Pool: pool, Server: server, For: l.during, Why: l.why})
-		}),
-	}
-	l.flags(server)
 	c := &cobra.Command{Use: "remove", Short: "Remove a server"}
-	c.AddCommand(server)
+	c.AddCommand(k.changes(&cobra.Command{
+		Use: "server POOL/SERVER", Short: "Take a server out of its pool", Args: cobra.ExactArgs(1),
+		Long: "Take a server out of its pool: it gets no exchange any more, those in progress end.",
+	}, overlay.Remove, nil))
 	return c
 }
 
@@ -206,19 +192,9 @@ func (k *ctl) shutCommand() *cobra.Command {
 
 // count deletes, and tells how many were.
 func (k *ctl) count(c *cobra.Command, path string, q url.Values, done string) error {
-	body, _, err := k.do(c.Context(), request{method: http.MethodDelete, path: path, query: q})
-	if err != nil {
-		return err
-	}
-	var n api.Count
-	if err := json.Unmarshal(body, &n); err != nil {
-		return err
-	}
-	if k.format == "json" {
-		return printJSON(c.OutOrStdout(), n)
-	}
-	fmt.Fprintf(c.OutOrStdout(), "%d %s\n", n.Count, done)
-	return nil
+	return tell(k, c, request{method: http.MethodDelete, path: path, query: q}, func(n *api.Count) string {
+		return fmt.Sprintf("%d %s", n.Count, done)
+	})
 }
 
 func (k *ctl) clearCommand() *cobra.Command {

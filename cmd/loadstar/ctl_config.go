@@ -117,19 +117,9 @@ func (k *ctl) confirmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "confirm", Short: "Keep the configuration that waits to be confirmed", Args: cobra.NoArgs,
 		RunE: wrap(func(c *cobra.Command, _ []string) error {
-			body, _, err := k.do(c.Context(), request{method: http.MethodPost, path: "/confirm"})
-			if err != nil {
-				return err
-			}
-			var p history.Pending
-			if err := json.Unmarshal(body, &p); err != nil {
-				return err
-			}
-			if k.format == "json" {
-				return printJSON(c.OutOrStdout(), p)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "configuration %d stays in force\n", p.Number)
-			return nil
+			return tell(k, c, request{method: http.MethodPost, path: "/confirm"}, func(p *history.Pending) string {
+				return fmt.Sprintf("configuration %d stays in force", p.Number)
+			})
 		}),
 	}
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +28,18 @@ func adminClient(addr string) (c *http.Client, base string) {
 			return d.DialContext(ctx, network, target)
 		}},
 	}, "http://" + host
+}
+
+// unanswered tells why an endpoint gave no answer.
+func unanswered(addr string, err error) error {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err // what was asked for is no news to who asked
+	}
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("the admin endpoint at %s: %w: no process runs with this configuration", addr, err)
+	}
+	return fmt.Errorf("the admin endpoint at %s: %w", addr, err)
 }
 
 // maxAnswer bounds what is read of the endpoint's answers.

@@ -105,16 +105,12 @@ func (k *ctl) do(ctx context.Context, r request) (body []byte, tag string, err e
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		var down *url.Error
-		if errors.As(err, &down) {
-			err = down.Err
-		}
-		return nil, "", fmt.Errorf("the admin endpoint at %s: %w", k.address(), err)
+		return nil, "", unanswered(k.address(), err)
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, "", fmt.Errorf("the admin endpoint at %s: %w", k.address(), err)
+		return nil, "", unanswered(k.address(), err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != r.also {
 		return nil, "", problem(resp, body)

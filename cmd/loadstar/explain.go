@@ -103,7 +103,7 @@ func (x *explaining) assume(c *cobra.Command, e *explain.Explainer) error {
 	}
 	var states []explain.State
 	if err := getAdmin(c.Context(), addr, "/servers", &states); err != nil {
-		return fmt.Errorf("the admin endpoint at %s: %w", addr, err)
+		return unanswered(addr, err)
 	}
 	if n := e.Assume(states); n == 0 && len(states) > 0 {
 		return errors.New("the running process has none of the servers of this file")

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/loadstar-lb/loadstar/cmd/loadstar/internal/api"
-	"github.com/loadstar-lb/loadstar/dsl"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
 )
 
@@ -48,15 +47,9 @@ func reload(c *cobra.Command, file, addr string) error {
 	}
 	o, err := postLoad(c.Context(), addr, file, src)
 	if err != nil {
-		return fmt.Errorf("the admin endpoint at %s: %w", addr, err)
+		return unanswered(addr, err)
 	}
-	sources := &dsl.Sources{}
-	for _, d := range o.Diagnostics {
-		if text, err := os.ReadFile(d.Range.File); err == nil {
-			sources.Add(d.Range.File, string(text))
-		}
-	}
-	show(c.ErrOrStderr(), o.Diagnostics, sources)
+	show(c.ErrOrStderr(), o.Diagnostics, sourcesOf(o.Diagnostics))
 	if !o.OK {
 		return exitCode(exitInput)
 	}

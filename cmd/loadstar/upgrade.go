@@ -68,7 +68,7 @@ func orderUpgrade(c *cobra.Command, addr string) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("the admin endpoint at %s: %w", addr, err)
+		return unanswered(addr, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))

@@ -46,6 +46,7 @@ func issued(t *testing.T, in *e2e.Instance, port int, cfg *tls.Config) *x509.Cer
 // A process without certificates has them issued while it serves, keeps them over a
 // reload, and begins with them when it is started again while the authority is away.
 func TestAutomaticHTTPS(t *testing.T) {
+	t.Parallel()
 	options, _ := secureOptions(t)
 	p := e2e.Ports(t, 2)
 	ca := acmetest.Start(t, acmetest.Options{HTTPPort: p[1], TLSPort: 1, BadNonces: 10})
@@ -231,6 +232,7 @@ https://example.test {
 
 // The example says where its names lead, without a certificate.
 func TestExampleAutomaticHTTPS(t *testing.T) {
+	t.Parallel()
 	file := absolute(t, "automatic-https.lb")
 	for url, want := range map[string][]string{
 		"http://www.example.com/a?b=c":      {"308", "https://www.example.com/a?b=c"},

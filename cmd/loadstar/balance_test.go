@@ -118,6 +118,7 @@ func TestCheckPostAnswersExpectations(t *testing.T) {
 
 // A body that does not come is no server's business.
 func TestCheckPostDoesNotWaitForever(t *testing.T) {
+	t.Parallel()
 	port, origins := form(t, 0, 2, "")
 	c := e2e.Dial(t, port)
 	c.Send("POST /f HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nu=")

@@ -60,6 +60,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 
 // TestExamplesTestThemselves runs the `test` blocks of the examples.
 func TestExamplesTestThemselves(t *testing.T) {
+	t.Parallel()
 	names, err := filepath.Glob("../../caddyfile-examples/*.lb")
 	if err != nil || len(names) == 0 {
 		t.Fatal("no examples", err)

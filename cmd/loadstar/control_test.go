@@ -75,6 +75,7 @@ func introduced(t *testing.T, name string) string {
 // Servers are added, drained and removed under load: no request is lost, and what
 // is said counts from the answer on, over reloads, too.
 func TestControlLosesNothing(t *testing.T) {
+	t.Parallel()
 	one, two := introduced(t, "one"), introduced(t, "two")
 	port := e2e.Ports(t, 1)[0]
 	in := e2e.Run(t, fmt.Sprintf("http://:%d {\n\tbind 127.0.0.1\n\tlog off\n\tproxy web\n}\npool web {\n\tserver one %s\n}\n", port, one), port)

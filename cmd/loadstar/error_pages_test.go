@@ -10,6 +10,7 @@ import (
 // Pages of the global options stand for all sites; a site's own come before them,
 // status by status, and the built-in ones behind both.
 func TestErrorPagesBySiteAndStatus(t *testing.T) {
+	t.Parallel()
 	ports := e2e.Ports(t, 2)
 	e2e.RunDaemon(t, fmt.Sprintf(`{
 	admin unix/{dir}/admin.sock

@@ -165,6 +165,7 @@ func expectShares(t *testing.T, got, want map[string]int) {
 }
 
 func TestExampleQuickstart(t *testing.T) {
+	t.Parallel()
 	x := boot(t, "quickstart.lb")
 	one, two := "hello from server one\n", "hello from server two\n"
 	expectShares(t, x.answeredBy(10, "8080", "localhost", "/"), map[string]int{one: 5, two: 5})
@@ -372,6 +373,7 @@ func TestExampleMaintenancePage(t *testing.T) {
 }
 
 func TestExampleEverything(t *testing.T) {
+	t.Parallel()
 	x := boot(t, "everything.lb")
 	for _, c := range []struct {
 		port, path string

@@ -68,6 +68,7 @@ func downs(output string) map[string][2]string {
 
 // HAProxy and Loadstar say the same, but for the named differences, of servers that are not well.
 func TestHealthLinesAsHAProxy(t *testing.T) {
+	t.Parallel()
 	haproxy, err := exec.LookPath("haproxy")
 	if err != nil {
 		t.Skip("SKIP: haproxy is not installed")

@@ -17,6 +17,7 @@ import (
 )
 
 func TestExampleHealthChecks(t *testing.T) {
+	t.Parallel()
 	x := boot(t, "health-checks.lb")
 	// Servers that are none of what their pools hold are found out, once each.
 	for _, want := range []string{
@@ -84,6 +85,7 @@ func (m *moody) http(name string) func(net.Conn) {
 // One configuration through its life: a probe, an agent, a server that follows,
 // and live traffic, each seen in who answers and in the log.
 func TestHealthMovesTraffic(t *testing.T) {
+	t.Parallel()
 	sick, well := &moody{}, &moody{}
 	sick.status.Store(200)
 	well.status.Store(200)

@@ -59,6 +59,7 @@ func echoWebSocket(c net.Conn) {
 // TestHTTP2Reload: reloads lose no request of HTTP/2 clients, and no connection is
 // closed for them.
 func TestHTTP2Reload(t *testing.T) {
+	t.Parallel()
 	origin := e2e.NewOrigin(t, nil)
 	port := e2e.Ports(t, 1)[0]
 	in := e2e.Run(t, fmt.Sprintf("http://:%d {\n\tproxy 127.0.0.1:%d\n}\n", port, origin.Port), port)

@@ -127,6 +127,7 @@ func spoilt(field int, b byte) []string {
 // server is one message that an independent parser reads as a whole, and the
 // bytes that could end a line or a name never do.
 func TestHTTP2Desync(t *testing.T) {
+	t.Parallel()
 	port, o := front(t)
 	others := parsers(t)
 	for field := range 12 {

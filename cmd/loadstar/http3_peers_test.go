@@ -65,6 +65,7 @@ func TestHTTP3BesideProxyProtocol(t *testing.T) {
 // TestHTTP3Reload: reloads lose no request of HTTP/3 clients that repeat none, and
 // no connection is closed for them.
 func TestHTTP3Reload(t *testing.T) {
+	t.Parallel()
 	const clients, reloads = 6, 12
 	origin := e2e.NewOrigin(t, nil)
 	port := e2e.Ports(t, 1)[0]
@@ -126,6 +127,7 @@ func TestHTTP3Reload(t *testing.T) {
 // A site that goes and comes back while its connections end goes on with the same
 // UDP socket; one that stops lets them end.
 func TestHTTP3ComesBack(t *testing.T) {
+	t.Parallel()
 	ports := e2e.Ports(t, 2)
 	in, cfg := secureSite(t, ports[0], "\ttls internal\n\trespond \"one\"\n")
 	text, err := os.ReadFile(in.File)
@@ -340,6 +342,7 @@ https://shut.test:%[1]d {
 // TestHTTP3Chromium: a browser loads a page over HTTP/3, its certificate pinned by
 // the hash of its key.
 func TestHTTP3Chromium(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("SKIPPED: no Chromium to be a foreign client of HTTP/3; apt-get install chromium")

@@ -113,6 +113,7 @@ func TestThroughHTTP3(t *testing.T) {
 // Both sides of HTTP/3 are reloaded, again and again, while streams are under way and
 // others come: nothing is lost, and a stream that began before goes on through all.
 func TestReloadBothSidesOfHTTP3(t *testing.T) {
+	t.Parallel()
 	const reloads = 8
 	release, begun := make(chan bool), make(chan bool, 1)
 	origin := echoing(t, func(w http.ResponseWriter, r *http.Request) {

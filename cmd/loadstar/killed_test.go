@@ -45,8 +45,9 @@ func serverProcess(t *testing.T, port int, version, does string) *rig.Process {
 // TestServerKilledUnderLoad kills one of two servers under load. With the
 // default configuration no client of a safe request sees anything of it.
 func TestServerKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"h1", "h2c", "h3"} {
-		t.Run(version, func(t *testing.T) { killedUnderLoad(t, version) })
+		t.Run(version, func(t *testing.T) { t.Parallel(); killedUnderLoad(t, version) })
 	}
 }
 
@@ -97,8 +98,9 @@ func killedUnderLoad(t *testing.T, version string) {
 // TestKilledDoublesNothing kills one of two servers under a load of POSTs. Each reaches
 // the origin behind them once, or not at all, and what was answered 200 was there.
 func TestKilledDoublesNothing(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"h1", "h2c", "h3"} {
-		t.Run(version, func(t *testing.T) { killedDoublesNothing(t, version) })
+		t.Run(version, func(t *testing.T) { t.Parallel(); killedDoublesNothing(t, version) })
 	}
 }
 

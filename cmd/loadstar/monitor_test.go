@@ -66,6 +66,7 @@ pool web {
 // With a limit, a tunnel does not keep a replaced configuration for ever; without
 // traffic or with, on HTTP/1 or in a tcp site. What is on the new one stays.
 func TestGraceRetired(t *testing.T) {
+	t.Parallel()
 	echo := echoServer(t)
 	ports := e2e.Ports(t, 2)
 	config := fmt.Sprintf(`http://:%d {

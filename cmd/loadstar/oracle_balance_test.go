@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,35 +256,42 @@ func (c *contest) play(t *testing.T, i, port int) []string {
 
 // TestOracleBalance plays all contests and counts.
 func TestOracleBalance(t *testing.T) {
+	t.Parallel()
 	contests := contests()
 	f := newFarm(t, 6)
 	theirs, haproxy := startHAProxy(t, contests, f)
 	ours, loadstar := startLoadstar(t, contests, f)
 	waitForDown(t, contests, haproxy, loadstar.Process)
-	all, same, deliberate := 0, 0, 0
-	for i := range contests {
-		c := &contests[i]
-		want, got := c.play(t, i, theirs), c.play(t, i, ours[i])
-		agree := 0
-		for n := range got {
-			if got[n] == want[n] {
-				agree++
-			}
+	var all, same, deliberate atomic.Int64
+	t.Run("all", func(t *testing.T) { // two at a time: each waits for its answers most of the time
+		for i := range contests {
+			c := &contests[i]
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				want, got := c.play(t, i, theirs), c.play(t, i, ours[i])
+				agree := 0
+				for n := range got {
+					if got[n] == want[n] {
+						agree++
+					}
+				}
+				if c.differs != "" {
+					deliberate.Add(int64(c.n))
+					t.Logf("deliberate: %d of %d decisions agree, because %s", agree, c.n, c.differs)
+					if agree == c.n {
+						t.Error("they agree; this is no difference any more")
+					}
+					return
+				}
+				all.Add(int64(c.n))
+				same.Add(int64(agree))
+				if agree != c.n {
+					t.Errorf("%d of %d\n   ours %s\nHAProxy %s", agree, c.n, strings.Join(got, ""), strings.Join(want, ""))
+				}
+			})
 		}
-		if c.differs != "" {
-			deliberate += c.n
-			t.Logf("deliberate: %s: %d of %d decisions agree, because %s", c.name, agree, c.n, c.differs)
-			if agree == c.n {
-				t.Errorf("%s: they agree; this is no difference any more", c.name)
-			}
-			continue
-		}
-		all, same = all+c.n, same+agree
-		if agree != c.n {
-			t.Errorf("%s: %d of %d\n   ours %s\nHAProxy %s", c.name, agree, c.n, strings.Join(got, ""), strings.Join(want, ""))
-		}
-	}
-	t.Logf("%d contests, %d comparisons, %d agreements; beside these %d where the difference is deliberate", len(contests), all, same, deliberate)
+	})
+	t.Logf("%d contests, %d comparisons, %d agreements; beside these %d where the difference is deliberate", len(contests), all.Load(), same.Load(), deliberate.Load())
 }
 
 // waitForDown waits until both have marked down the servers that are dead.
@@ -307,6 +315,7 @@ func waitForDown(t *testing.T, contests []contest, processes ...*rig.Process) {
 // TestOracleBoundedLoad holds requests, so that load counts, and compares where
 // each next one goes.
 func TestOracleBoundedLoad(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, 6)
 	var list []contest
 	for _, factor := range []int{110, 125, 150, 200} {

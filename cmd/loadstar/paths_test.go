@@ -16,6 +16,7 @@ import (
 // /admin; nothing that a server could take for /admin/… may get past it, be it
 // rewritten on the way or not.
 func TestProtectedPrefix(t *testing.T) {
+	t.Parallel()
 	o := e2e.NewOrigin(t, nil)
 	port := e2e.Ports(t, 1)[0]
 	e2e.Run(t, fmt.Sprintf(`http://:%d {

@@ -14,6 +14,7 @@ import (
 // takes: the deadline of the wait before them is not theirs. Chunked ones leave
 // the callback of the read, which is where one was met.
 func TestPipelinedRequestsTakeTheirTime(t *testing.T) {
+	t.Parallel()
 	o := e2e.NewOrigin(t, func(c net.Conn, m *e2e.Message) bool {
 		if m.Target == "/slow" {
 			time.Sleep(400 * time.Millisecond) // five of them are more than the idle wait's first deadline

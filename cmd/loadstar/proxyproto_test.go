@@ -83,6 +83,7 @@ func TestExampleProxyProtocol(t *testing.T) {
 // TestExampleProxyProtocolOut: the mail servers of the example are told of the client
 // that a header told of.
 func TestExampleProxyProtocolOut(t *testing.T) {
+	t.Parallel()
 	heard := make(chan string, 64)
 	l := listenFor(t, func(c net.Conn) {
 		b := make([]byte, 512)

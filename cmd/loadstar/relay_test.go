@@ -232,6 +232,7 @@ func TestExpectRefused(t *testing.T) {
 
 // TestLargeBodies stream both ways, in both framings.
 func TestLargeBodies(t *testing.T) {
+	t.Parallel()
 	const size = 8 << 20
 	origin := rawServer(t, func(c net.Conn, br *bufio.Reader) {
 		for {

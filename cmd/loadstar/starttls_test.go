@@ -80,6 +80,7 @@ func says(c io.ReadWriter, text string) string {
 // TestStartTLS routes clients of PostgreSQL by the name in their hello, and
 // terminates TLS for others.
 func TestStartTLS(t *testing.T) {
+	t.Parallel()
 	ca := newIssuer(t)
 	dir := t.TempDir()
 	ca.pair(t, dir+"/crt", dir+"/key", "a.example", "b.example", "127.0.0.1")

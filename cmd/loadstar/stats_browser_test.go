@@ -207,6 +207,7 @@ pool web {
 }
 
 func TestStatsInBrowser(t *testing.T) {
+	t.Parallel()
 	in, port, answeredBy := watched(t)
 	page := fmt.Sprintf("http://127.0.0.1:%d", port)
 	b := openBrowser(t, page)

@@ -73,6 +73,7 @@ type statsField struct {
 // have the same names and places, and after the same requests those values are the
 // same that speak of the same.
 func TestOracleStats(t *testing.T) {
+	t.Parallel()
 	bin := haproxyPath(t)
 	origin := e2e.NewOrigin(t, nil)
 	ports := e2e.Ports(t, 3)
@@ -203,6 +204,7 @@ func sameFields(t *testing.T, texts ...string) {
 // TestStatsLetGo: a page that is open keeps no old configuration: its events end
 // at a reload, cleanly, and the next one has the new configuration.
 func TestStatsLetGo(t *testing.T) {
+	t.Parallel()
 	in, port, _ := watched(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+rig.Addr(port)+"/lb-stats;live", nil)
 	if err != nil {
@@ -240,6 +242,7 @@ func TestStatsLetGo(t *testing.T) {
 // TestStatsOrders: what is ordered on the page is in force at once, and after a
 // reload.
 func TestStatsOrders(t *testing.T) {
+	t.Parallel()
 	in, port, _ := watched(t)
 	host := rig.Addr(port)
 	token := regexp.MustCompile(`name="token" value="([^"]+)"`).FindStringSubmatch(fetchStats(t, port, "/lb-stats"))
@@ -294,6 +297,7 @@ func TestStatsOrders(t *testing.T) {
 
 // TestStatsSlowOrder: an order whose form does not come costs its connection only.
 func TestStatsSlowOrder(t *testing.T) {
+	t.Parallel()
 	port := e2e.Ports(t, 1)[0]
 	e2e.Run(t, fmt.Sprintf("http://:%d {\n\tbind 127.0.0.1\n\tlog off\n\ttimeout stall 300ms drain 300ms\n\tstats /lb-stats auth admin %s admin\n\trespond ok\n}\n",
 		port, statsHash), port)
@@ -316,6 +320,7 @@ func TestStatsSlowOrder(t *testing.T) {
 // TestStatsOfMany tells how long the page and the table of 10,000 servers take; with
 // the race detector, of 1,000.
 func TestStatsOfMany(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("a large configuration")
 	}
@@ -354,6 +359,7 @@ func TestStatsOfMany(t *testing.T) {
 // TestBasicAuth: who has no password comes no further, who has one is named in the
 // log, and the server sees what the client sent.
 func TestBasicAuth(t *testing.T) {
+	t.Parallel()
 	origin := e2e.NewOrigin(t, func(c net.Conn, m *e2e.Message) bool {
 		user, _, _ := (&http.Request{Header: m.Header}).BasicAuth()
 		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(user), user)

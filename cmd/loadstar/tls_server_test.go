@@ -73,6 +73,7 @@ func (s *secureServer) count(name string) int {
 }
 
 func TestTLSToServers(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	issue := newIssuer(t)
 	file := func(name string) string { return filepath.Join(dir, name) }

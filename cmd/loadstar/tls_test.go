@@ -167,6 +167,7 @@ func TestTLSMistaken(t *testing.T) {
 // A certificate is swapped when its files change, and the last good one goes on
 // when what was written is broken.
 func TestTLSFilesWatched(t *testing.T) {
+	t.Parallel()
 	options, _ := secureOptions(t)
 	dir := t.TempDir()
 	crt, key := filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key")

@@ -13,6 +13,7 @@ import (
 // A tunnel passes a server of HTTP/2 or HTTP/3 that takes extended CONNECT, here
 // another Loadstar.
 func TestTunnelsThroughServers(t *testing.T) {
+	t.Parallel()
 	port := e2e.Ports(t, 2)
 	e2e.Run(t, plain(port[1], switching(t)), port[1])
 	e2e.Run(t, strings.Replace(plain(port[0], port[1]), "pool web {", "pool web {\n\tprotocol h2c", 1), port[0])

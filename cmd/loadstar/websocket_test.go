@@ -31,6 +31,7 @@ func nodeWS(t *testing.T, script string, args ...string) *exec.Cmd {
 // A foreign client talks to a foreign server: in clear, by TLS, and over a stretch
 // of HTTP/2 or HTTP/3 (extended CONNECT) between two of us.
 func TestWebSocketNPM(t *testing.T) {
+	t.Parallel()
 	server := nodeWS(t, "server.js")
 	out, err := server.StdoutPipe()
 	if err != nil {

@@ -8,8 +8,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 )
+
+// given are the ports that Ports has tried: none comes twice, for between the moment in
+// which it is found free and the one in which it is bound another test may run.
+var given sync.Map
 
 // Ports finds n distinct TCP ports that are free on the loopback address. They
 // lie below the range from which the kernel takes the ports of outgoing
@@ -28,6 +33,9 @@ func Ports(n int) ([]int, error) {
 			return ports, nil
 		}
 		port := 12000 + rand.IntN(20000)
+		if _, before := given.LoadOrStore(port, true); before {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			continue

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"net"
 	"os"
 	"path/filepath"
-	"sync"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/dsl/diag"
@@ -29,50 +30,9 @@ func defaultSocket() string {
 			return filepath.Join(dir, "admin.sock")
 		}
 	}
-	dir := filepath.Join(os.TempDir(), "loadstar-"+userID())
+	dir := filepath.Join(os.TempDir(), "loadstar-"+strconv.Itoa(os.Getuid()))
 	_ = os.MkdirAll(dir, 0o700)
 	return filepath.Join(dir, "admin.sock")
 }
 
-// limitListener holds the number of open connections to max; more wait in the
-// kernel's queue.
-func limitListener(l net.Listener, max int) net.Listener {
-	return &limited{Listener: l, slots: make(chan struct{}, max), closed: make(chan struct{})}
-}
-
-type limited struct {
-	net.Listener
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: c, l: l}, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	l    *limited
-	once sync.Once
-}
-
-func (c *limitedConn) Close() error {
-	c.once.Do(func() { <-c.l.slots })
-	return c.Conn.Close()
-}
+func writable(dir string) bool { return unix.Access(dir, unix.W_OK) == nil }

@@ -85,7 +85,6 @@ func (m *moody) http(name string) func(net.Conn) {
 // One configuration through its life: a probe, an agent, a server that follows,
 // and live traffic, each seen in who answers and in the log.
 func TestHealthMovesTraffic(t *testing.T) {
-	t.Parallel()
 	sick, well := &moody{}, &moody{}
 	sick.status.Store(200)
 	well.status.Store(200)
@@ -102,7 +101,7 @@ http://:%d {
 	proxy /advised/* advised
 }
 pool probed {
-	health http GET / interval 20ms rise 2 fall 2
+	health http GET / interval 20ms timeout 30s rise 2 fall 2
 	server a %[2]s
 	server b %[3]s health off
 }
@@ -117,7 +116,7 @@ pool seen {
 	server b %[3]s
 }
 pool advised {
-	health agent port %[4]s interval 20ms
+	health agent port %[4]s interval 20ms timeout 30s
 	server a %[2]s
 	server b %[3]s health off
 }

@@ -194,6 +194,46 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// A session is resumed under the same policy, whichever object that is, and under no
+// other one: not even where crypto/tls would find nothing wrong with it.
+func TestSessionsStayWithTheirPolicy(t *testing.T) {
+	m := newMaker(t)
+	m.issue("a", ecKey(t), nil, "a.test")
+	m.issue("ann", ecKey(t), nil, "ann.test")
+	ann, err := tls.LoadX509KeyPair(m.path("ann.crt"), m.path("ann.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, clients, tickets := NewStore(m.files("a"), false, quiet), NewClients(m.path("ca.crt"), "", quiet), NewTickets()
+	base := Settings{MinVersion: tls.VersionTLS12, Tickets: tickets, Certificates: "a", Auth: tls.VerifyClientCertIfGiven, Clients: clients, Trust: "ca"}
+	for name, c := range map[string]struct {
+		change func(*Settings)
+		want   bool
+	}{
+		"the same":           {func(*Settings) {}, true},
+		"other certificates": {func(s *Settings) { s.Certificates = "b" }, false},
+		"required":           {func(s *Settings) { s.Auth = tls.RequireAndVerifyClientCert }, false},
+		"other authorities":  {func(s *Settings) { s.Trust = "another" }, false},
+		"other protocols":    {func(s *Settings) { s.Protocols = []string{"h2"} }, false},
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			client := &tls.Config{
+				ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+				Certificates: []tls.Certificate{ann}, MaxVersion: version,
+			}
+			if _, err := outcome(t, NewPolicy(base, store).Config(), client); err != nil {
+				t.Fatal(err)
+			}
+			other := base
+			c.change(&other)
+			resumed, err := outcome(t, NewPolicy(other, store).Config(), client)
+			if err != nil || resumed != c.want {
+				t.Errorf("%s, %s: resumed %t, %v", name, tls.VersionName(version), resumed, err)
+			}
+		}
+	}
+}
+
 // A session that was begun before a certificate was revoked is not resumed after.
 func TestRevokedNotResumed(t *testing.T) {
 	m := newMaker(t)

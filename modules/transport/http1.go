@@ -238,9 +238,9 @@ func (c *conn) failed(x *flow.Exchange, err error, before int64) *flow.Error {
 		fault = pumped
 	case errors.As(err, &fault):
 	case errors.As(err, &syntax):
-		fault = &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: err, Begun: true}
+		fault = invalidAnswer(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "no answer in time", Err: err, Begun: true}
+		fault = noAnswer(err)
 	default:
 		fault = &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server closed before its answer", Err: err, Begun: true}
 		if c.w == 0 {

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"io"
-	"os"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
@@ -52,9 +51,7 @@ func (b *muxBody) Next() ([]byte, error) {
 			m.flush()
 			continue
 		case overdue(s.readBy):
-			return nil, &flow.Error{
-				Side: flow.SideServer, Phase: flow.PhaseData, Timeout: true, Cause: "answer broke off", Err: os.ErrDeadlineExceeded, Begun: true,
-			}
+			return nil, stalled()
 		}
 		if !s.tunnels && s.readBy == 0 {
 			s.readBy = s.until(s.t.Stall)

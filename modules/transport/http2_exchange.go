@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"os"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
@@ -58,10 +59,7 @@ func (s *stream) parts() {
 func (s *stream) Close() error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	fault := &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "exchange was ended from outside", Begun: true}
-	if s.headed {
-		fault.Phase = flow.PhaseData
-	}
+	fault := endedOutside(s.headed)
 	s.cut(h2.CodeCancel)
 	s.fail(fault)
 	s.m.kick()
@@ -197,9 +195,7 @@ func (s *stream) answer() *flow.Error {
 				return fault
 			}
 		case overdue(s.readBy):
-			return &flow.Error{
-				Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "no answer in time", Begun: true,
-			}
+			return noAnswer(os.ErrDeadlineExceeded)
 		default:
 			s.wait()
 		}

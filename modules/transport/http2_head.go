@@ -160,14 +160,14 @@ func (s *stream) onHead(h *head, end bool) {
 
 func (s *stream) tooLarge() {
 	s.cut(h2.CodeCancel)
-	s.fail(&flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: wire.ErrHeadTooLarge, Begun: true})
+	s.fail(invalidAnswer(wire.ErrHeadTooLarge))
 }
 
 // onInterim keeps an interim answer for the exchange, which passes it on.
 func (s *stream) onInterim(h *head) {
 	if s.informed++; s.informed > maxInterim {
 		s.cut(h2.CodeCancel)
-		s.fail(&flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: errInterim, Begun: true})
+		s.fail(invalidAnswer(errInterim))
 		return
 	}
 	i := interim{status: h.status}

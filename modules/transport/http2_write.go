@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"os"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	wire "github.com/loadstar-lb/loadstar/listener/wire/http1"
@@ -165,10 +164,7 @@ func (s *stream) sendAll(p []byte) bool {
 			return true
 		case overdue(s.writeBy):
 			s.cut(h2.CodeCancel)
-			s.fail(&flow.Error{
-				Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
-				Cause: "server does not take the request", Err: os.ErrDeadlineExceeded, Begun: true,
-			})
+			s.fail(notTaken())
 			return false
 		case !m.writing && len(m.out) > 0:
 			m.flush() // what is kept back must not be waited for

@@ -145,10 +145,7 @@ func (s *strand) write(p []byte) (more bool, fault *flow.Error) {
 		}
 		_, err := s.q.Write(part)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return false, &flow.Error{
-				Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
-				Cause: "server does not take the request", Err: os.ErrDeadlineExceeded, Begun: true,
-			}
+			return false, notTaken()
 		}
 		if err != nil {
 			return false, nil //nolint:nilerr // the server's word, which is to come, says what is wrong
@@ -227,7 +224,7 @@ func (s *strand) answer() *flow.Error {
 			return s.onFinal()
 		}
 		if s.informed++; s.informed > maxInterim {
-			return &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: errInterim, Begun: true}
+			return invalidAnswer(errInterim)
 		}
 		if fault := s.goOn(false); fault != nil {
 			return fault

@@ -194,7 +194,7 @@ func (s *strand) decode(h *head, p []byte) *flow.Error {
 
 func (s *strand) tooLarge() *flow.Error {
 	s.q.CancelRead(quic.StreamErrorCode(wire.CodeLoad))
-	return &flow.Error{Side: flow.SideProxy, Phase: flow.PhaseHeaders, Status: 502, Cause: "invalid answer", Err: h1.ErrHeadTooLarge, Begun: true}
+	return invalidAnswer(h1.ErrHeadTooLarge)
 }
 
 // malformed ends a stream whose server sent what is no answer (RFC 9114 §4.1.2).

@@ -142,10 +142,7 @@ func (s *strand) ClientLeft() {
 // Close ends the exchange from outside; see upstream.Flight.
 func (s *strand) Close() error {
 	s.mu.Lock()
-	fault := &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "exchange was ended from outside", Begun: true}
-	if s.headed {
-		fault.Phase = flow.PhaseData
-	}
+	fault := endedOutside(s.headed)
 	s.mu.Unlock()
 	s.fail(fault)
 	return nil
@@ -213,23 +210,20 @@ func (s *strand) broken(err error) *flow.Error {
 // late is a server that has said nothing for too long.
 func (s *strand) late(err error) *flow.Error {
 	if s.headed {
-		return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseData, Timeout: true, Cause: "answer broke off", Err: err, Begun: true}
+		return stalled()
 	}
-	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "no answer in time", Err: err, Begun: true}
+	return noAnswer(err)
 }
 
 // onReset is a stream that the server has cut (RFC 9114 §4.1.1). With
 // H3_REQUEST_REJECTED it says that nothing was done about it, which is taken from a
 // server only as long as it has not answered.
 func (s *strand) onReset(e wire.Code) *flow.Error {
-	reset := &flow.Reset{Code: uint32(codeToH2(e))}
-	switch {
-	case s.headed:
-		return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseData, Cause: "server reset the stream", Err: reset, Begun: true}
-	case e == wire.CodeRejected && s.informed == 0: // nothing was done about it
-		return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server refused the stream", Err: reset}
+	code := uint32(codeToH2(e))
+	if e == wire.CodeRejected && !s.headed && s.informed == 0 {
+		return wasRefused(code)
 	}
-	return &flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Cause: "server reset the stream", Err: reset, Begun: true}
+	return wasReset(s.headed, code)
 }
 
 // codeToH2 gives HTTP/3's code of a cut stream its like in HTTP/2, which is what

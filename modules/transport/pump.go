@@ -162,10 +162,7 @@ func (c *conn) runPump(p *pump, x *flow.Exchange, t *upstream.Timeouts) {
 			switch {
 			case errors.As(err, &p.err): // the client's body is broken
 			case errors.Is(err, os.ErrDeadlineExceeded) && !p.seen():
-				p.err = &flow.Error{
-					Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true,
-					Cause: "server does not take the request", Err: err, Begun: true,
-				}
+				p.err = notTaken()
 			default:
 				p.torn = errors.Is(err, syscall.ECONNRESET)
 				return // the server reads no further, but its answer may be there

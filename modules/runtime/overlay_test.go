@@ -338,3 +338,48 @@ func TestStateNamedLater(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// Changes that are made and expire while configurations are replaced all the time: each
+// generation has what is said at its moment, and in the end all is as in the file.
+func TestChangesExpireInReloads(t *testing.T) {
+	text := fmt.Sprintf(farm, filepath.Join(t.TempDir(), "web.sock"), fourServers)
+	texts := []string{text, strings.Replace(text, "proxy web", "respond 404", 1)}
+	r := newRuntime(t)
+	apply(t, r, text)
+	want := fmt.Sprint(look(r))
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 1; ; i++ {
+			select {
+			case <-stopped:
+				return
+			default:
+			}
+			if _, found := r.Apply(load(t, texts[i%2])); found.HasErrors() {
+				t.Error(found)
+				return
+			}
+		}
+	}()
+	for i := range 60 {
+		for _, c := range []overlay.Change{
+			{Kind: overlay.Add, Server: fmt.Sprintf("new%d", i), Address: "10.0.0.9:80"}, {Kind: overlay.Weight, Server: "one", Weight: "7"},
+			{Kind: overlay.Drain, Server: "two"}, {Kind: overlay.Ready, Server: "off"},
+		} {
+			c.Pool, c.Expires = "web", time.Now().Add(time.Duration(1+i%20)*5*time.Millisecond)
+			err := r.Overlay().Do(t.Context(), c)
+			if err != nil && !strings.Contains(err.Error(), "would have expired already") {
+				t.Error(err)
+			}
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); r.Overlay().Len() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	close(stopped)
+	<-done
+	if got := fmt.Sprint(look(r)); got != want || r.Overlay().Len() != 0 {
+		t.Errorf("%d changes are left; %s, want %s", r.Overlay().Len(), got, want)
+	}
+}

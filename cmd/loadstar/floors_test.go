@@ -36,16 +36,17 @@ var floors = map[string]int{
 	"modules/measure":          1, // what is counted of traffic
 
 	// Loops over connections, lines, conditions, servers.
-	"dsl/format":       2,
-	"listener/http1":   2,
-	"listener/multi":   2, // what HTTP/2 and HTTP/3 share
-	"listener/tunnel":  2,
-	"logging":          2,
-	"modules/auth":     2, // names and passwords
-	"modules/certs":    2,
-	"modules/matcher":  2,
-	"modules/template": 2,
-	"modules/upstream": 2,
+	"dsl/format":               2,
+	"listener/http1":           2,
+	"listener/multi":           2, // what HTTP/2 and HTTP/3 share
+	"listener/multi/multitest": 2, // and their tests
+	"listener/tunnel":          2,
+	"logging":                  2,
+	"modules/auth":             2, // names and passwords
+	"modules/certs":            2,
+	"modules/matcher":          2,
+	"modules/template":         2,
+	"modules/upstream":         2,
 
 	// What decides, one package a kind.
 	"dsl/check":             3,

@@ -1,31 +1,29 @@
 package http2
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
+	"github.com/loadstar-lb/loadstar/listener/multi/multitest"
 )
 
-// testLimits are far from any wait that a test may notice, but for what it sets.
-var testLimits = flow.Limits{
-	HeadBytes: 32 << 10, Fields: 100, Header: time.Minute, Idle: time.Minute,
-	Stall: time.Minute, Drain: time.Minute,
-}
+// What the tests of both versions share.
+const guardTime = multitest.Patience
 
-// guardTime is when a test that waits for what must come gives up.
-const guardTime = 20 * time.Second
+var (
+	testLimits = multitest.Limits
+	paths      = multitest.Paths
+	get, post  = multitest.Get, multitest.Post
+)
 
 // host serves connections for a test.
 type host struct {
@@ -34,19 +32,6 @@ type host struct {
 	wg     sync.WaitGroup
 	panics chan any
 }
-
-var certificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)},
-		&x509.Certificate{SerialNumber: big.NewInt(1)}, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
 
 // serve accepts connections until the test ends, and then wants all of them gone.
 func serve(t testing.TB, secure bool, s flow.Server, l flow.Limits) *host {
@@ -85,38 +70,27 @@ func serve(t testing.TB, secure bool, s flow.Server, l flow.Limits) *host {
 		}
 		mu.Unlock()
 		h.wg.Wait()
-		settled(t, before)
+		multitest.Settled(t, before)
 	})
 	return h
 }
 
 func (h *host) one(nc net.Conn, secure bool) {
-	fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &h.source}
+	fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &h.source, Ended: new(atomic.Bool), Active: new(atomic.Int64)}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		fc.Client, fc.Peer = a.AddrPort(), a.AddrPort()
+	}
 	fc.Socket, _ = nc.(*net.TCPConn)
 	fc.Caught = func(p any, _ []byte) { h.panics <- p }
 	defer func() { _ = fc.Close() }()
 	if secure {
-		tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2"}})
+		tc := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{multitest.Certificate()}, NextProtos: []string{"h2"}})
 		if tc.Handshake() != nil {
 			return
 		}
 		fc.Conn, fc.TLS = tc, &flow.TLS{ALPN: "h2"}
 	}
 	Server{}.ServeConn(fc)
-}
-
-// settled wants the number of goroutines to come back to what it was.
-func settled(t testing.TB, before int) {
-	t.Helper()
-	for until := time.Now().Add(guardTime); ; time.Sleep(time.Millisecond) {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		if time.Now().After(until) {
-			buf := make([]byte, 1<<17)
-			t.Fatalf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-		}
-	}
 }
 
 // client gives net/http's client, which speaks HTTP/2 only.
@@ -144,5 +118,20 @@ func TestContract(t *testing.T) {
 		flowtest.Run(t, func(t *testing.T, s flow.Server) (*http.Client, string) {
 			return serve(t, secure, s, testLimits).client(t, secure)
 		})
+	})
+}
+
+func TestHeads(t *testing.T) {
+	multitest.Run(t, func(t *testing.T, s flow.Server) func() multitest.Ask {
+		h := serve(t, false, s, testLimits)
+		return func() multitest.Ask {
+			c, id := h.dialRaw(t), uint32(1)
+			return func(fields ...string) (status, body string) {
+				c.open(id, true, fields...)
+				g := c.collect(id)
+				id += 2
+				return strings.Join(g.status, ""), g.body
+			}
+		}
 	})
 }

@@ -52,19 +52,17 @@ func (c *raw) block(fields ...string) []byte {
 	return bytes.Clone(c.buf.Bytes())
 }
 
-func get(path string, fields ...string) []string {
-	return append([]string{":method", "GET", ":scheme", "http", ":authority", "a", ":path", path}, fields...)
-}
-
-func post(path string, fields ...string) []string {
-	f := get(path, fields...)
-	f[1] = "POST"
-	return f
-}
-
-// open sends a request's head.
+// open sends a request's head, in as many frames as it needs.
 func (c *raw) open(id uint32, end bool, fields ...string) {
-	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block(fields...), EndStream: end, EndHeaders: true})
+	block := c.block(fields...)
+	first := block[:min(len(block), h2.MaxFrame)]
+	rest := block[len(first):]
+	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: first, EndStream: end, EndHeaders: len(rest) == 0})
+	for len(rest) > 0 {
+		n := min(len(rest), h2.MaxFrame)
+		_ = c.WriteContinuation(id, n == len(rest), rest[:n])
+		rest = rest[n:]
+	}
 }
 
 // got is what came for a stream.

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -15,74 +14,6 @@ import (
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
 	h2 "github.com/loadstar-lb/loadstar/listener/wire/http2"
 )
-
-// paths answers with the path, and with the body if there is one.
-var paths = flowtest.Func(func(x *flow.Exchange) {
-	body, err := io.ReadAll(x.Req.Body)
-	if err != nil {
-		var fault *flow.Error
-		if errors.As(err, &fault) {
-			_ = x.Respond(fault.StatusCode(), "", nil)
-		}
-		return
-	}
-	_ = x.Respond(200, "", append(bytes.Clone(x.Req.Path), body...))
-})
-
-// What is no request is refused: 400, then the stream's error.
-func TestMalformed(t *testing.T) {
-	served := make(chan string, 1000)
-	h := serve(t, false, flowtest.Func(func(x *flow.Exchange) {
-		served <- string(x.Req.Target)
-		_ = x.Respond(200, "", nil)
-	}), testLimits)
-	cases := map[string][]string{
-		"connection":         get("/", "connection", "close"),
-		"keep-alive":         get("/", "keep-alive", "1"),
-		"transfer-encoding":  get("/", "transfer-encoding", "chunked"),
-		"upgrade":            get("/", "upgrade", "x"),
-		"te":                 get("/", "te", "gzip"),
-		"upper case":         get("/", "X-A", "b"),
-		"blank before":       get("/", "a", " b"),
-		"blank after":        get("/", "a", "b\t"),
-		"no path":            {":method", "GET", ":scheme", "http", ":authority", "a"},
-		"empty path":         get(""),
-		"absolute path":      get("http://a/"),
-		"star":               get("*"),
-		"no authority":       {":method", "GET", ":scheme", "http", ":path", "/"},
-		"userinfo":           {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "u@a"},
-		"host differs":       get("/", "host", "b"),
-		"two hosts":          get("/", "host", "a", "host", "a"),
-		"path twice":         get("/", ":path", "/"),
-		"late pseudo":        {":method", "GET", ":scheme", "http", ":authority", "a", "x", "y", ":path", "/"},
-		"status":             get("/", ":status", "200"),
-		"scheme":             {":method", "GET", ":scheme", "ftp", ":authority", "a", ":path", "/"},
-		"protocol":           get("/", ":protocol", "websocket"),
-		"connect with path":  {":method", "CONNECT", ":authority", "a:1", ":path", "/", ":scheme", "http"},
-		"connect, no port":   {":method", "CONNECT", ":authority", "a"},
-		"length of no body":  post("/", "content-length", "5"),
-		"two lengths":        post("/", "content-length", "0", "content-length", "0"),
-		"sign":               post("/", "content-length", "+0"),
-		"length list":        post("/", "content-length", "0, 0"),
-		"dot segments":       get("/a/..;/b"),
-		"websocket, ended":   {":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":authority", "a", ":path", "/"},
-		"method with blanks": {":method", "G T", ":scheme", "http", ":authority", "a", ":path", "/"},
-	}
-	for name, fields := range cases {
-		t.Run(name, func(t *testing.T) {
-			c := h.dialRaw(t)
-			c.open(1, true, fields...)
-			g := c.collect(1)
-			if len(g.status) != 1 || g.status[0] != "400" {
-				t.Errorf("%+v", g)
-			}
-			c.open(3, true, get("/ok")...)
-			if g := c.collect(3); len(g.status) != 1 || g.status[0] != "200" || <-served != "/ok" {
-				t.Errorf("behind it: %+v", g)
-			}
-		})
-	}
-}
 
 // The body must be as long as it was said to be, however the stream ends.
 func TestContentLength(t *testing.T) {
@@ -112,21 +43,6 @@ func TestContentLength(t *testing.T) {
 	c.open(1, true, "x-sum", "1")
 	if g := c.collect(1); g.body != "/12345" {
 		t.Errorf("%+v", g)
-	}
-}
-
-func TestCookiesAreJoined(t *testing.T) {
-	h := serve(t, false, flowtest.Func(func(x *flow.Exchange) {
-		n := 0
-		for range x.Req.Header.Values("cookie") {
-			n++
-		}
-		_ = x.Respond(200, "", append(bytes.Clone(x.Req.Header.Get("cookie")), byte('0'+n)))
-	}), testLimits)
-	c := h.dialRaw(t)
-	c.open(1, true, get("/", "cookie", "a=b", "x", "y", "cookie", "c=d", "cookie", "e")...)
-	if g := c.collect(1); g.body != "a=b; c=d; e1" {
-		t.Errorf("%q", g.body)
 	}
 }
 

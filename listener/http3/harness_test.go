@@ -1,16 +1,13 @@
 package http3
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,16 +16,17 @@ import (
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
 	"github.com/loadstar-lb/loadstar/listener/flow/flowtest"
+	"github.com/loadstar-lb/loadstar/listener/multi/multitest"
 )
 
-// testLimits are far from any wait that a test may notice, but for what it sets.
-var testLimits = flow.Limits{
-	HeadBytes: 32 << 10, Fields: 100, Header: time.Minute, Idle: time.Minute,
-	Stall: time.Minute, Drain: time.Minute, Handshake: 20 * time.Second,
-}
+// What the tests of both versions share.
+const guardTime = multitest.Patience
 
-// guardTime is when a test that waits for what must come gives up.
-const guardTime = 30 * time.Second
+var (
+	testLimits = multitest.Limits
+	paths      = multitest.Paths
+	get, post  = multitest.Get, multitest.Post
+)
 
 // host serves connections for a test.
 type host struct {
@@ -42,22 +40,9 @@ type host struct {
 	conns  []*flow.Conn
 }
 
-var certificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)},
-		&x509.Certificate{SerialNumber: big.NewInt(1)}, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-})
-
 // binding is what a configuration makes of the socket.
 func binding(s flow.Server, l flow.Limits, early bool) *flow.Binding {
-	inner := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h3"}, MinVersion: tls.VersionTLS13}
+	inner := &tls.Config{Certificates: []tls.Certificate{multitest.Certificate()}, NextProtos: []string{"h3"}, MinVersion: tls.VersionTLS13}
 	inner.SetSessionTicketKeys([][32]byte{{1}})
 	return &flow.Binding{
 		Server: s, Generation: flow.NewGeneration(1), Limits: l, Packets: &flow.Packets{EarlyData: early},
@@ -96,13 +81,13 @@ func serveBound(t testing.TB, b *flow.Binding) *host {
 		_ = h.l.Close()
 		_ = h.end.Close()
 		h.wg.Wait()
-		settled(t, before)
+		multitest.Settled(t, before)
 	})
 	return h
 }
 
 func (h *host) one(nc net.Conn) {
-	fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &h.source}
+	fc := &flow.Conn{Conn: nc, Accepted: time.Now(), Source: &h.source, Ended: new(atomic.Bool), Active: new(atomic.Int64)}
 	if u, ok := nc.RemoteAddr().(*net.UDPAddr); ok {
 		fc.Client, fc.Peer = u.AddrPort(), u.AddrPort()
 	}
@@ -112,20 +97,6 @@ func (h *host) one(nc net.Conn) {
 	h.mu.Unlock()
 	Server{}.ServeConn(fc)
 	_ = fc.Close()
-}
-
-// settled wants the number of goroutines to come back to what it was.
-func settled(t testing.TB, before int) {
-	t.Helper()
-	for until := time.Now().Add(guardTime); ; time.Sleep(5 * time.Millisecond) {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		if time.Now().After(until) {
-			buf := make([]byte, 1<<17)
-			t.Fatalf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-		}
-	}
 }
 
 var clientTLS = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, ServerName: "a.example"}
@@ -140,5 +111,21 @@ func (h *host) client(t testing.TB) (*http.Client, string) {
 func TestContract(t *testing.T) {
 	flowtest.Run(t, func(t *testing.T, s flow.Server) (*http.Client, string) {
 		return serve(t, s, testLimits).client(t)
+	})
+}
+
+func TestHeads(t *testing.T) {
+	multitest.Run(t, func(t *testing.T, s flow.Server) func() multitest.Ask {
+		h := serve(t, s, testLimits)
+		return func() multitest.Ask {
+			c := h.dial(t)
+			return func(fields ...string) (status, body string) {
+				g := c.ask(headers(fields...))
+				if g.err != nil {
+					t.Fatal(g)
+				}
+				return strings.Join(g.status, ""), g.body
+			}
+		}
 	})
 }

@@ -68,16 +68,6 @@ func headers(fields ...string) string { return frame(wire.FrameHeaders, section(
 
 func data(s string) string { return frame(wire.FrameData, s) }
 
-func get(path string, fields ...string) []string {
-	return append([]string{":method", "GET", ":scheme", "https", ":authority", "a.example", ":path", path}, fields...)
-}
-
-func post(path string, fields ...string) []string {
-	f := get(path, fields...)
-	f[1] = "POST"
-	return f
-}
-
 // uni opens a stream of one direction.
 func (c *raw) uni(kind uint64, send string) *quic.SendStream {
 	c.t.Helper()

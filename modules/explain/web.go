@@ -134,6 +134,8 @@ func (s *steps) run(r *graph.Route) (effect string, done bool, err error) {
 		return "answers", done, err
 	case err != nil:
 		return "refuses", done, err
+	case r.Node.Word == "stats" || r.Node.Word == "monitor": // their path is no matcher
+		return "answers " + r.Node.Text(0) + " only", done, err
 	default:
 		return edits.difference(s.x), done, err
 	}

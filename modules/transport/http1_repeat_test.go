@@ -2,11 +2,16 @@ package transport
 
 import (
 	"bufio"
+	"errors"
+	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/loadstar-lb/loadstar/listener/sock"
 )
 
 // A server that reads a POST on a used connection and resets that without a word has
@@ -76,5 +81,24 @@ func TestSeen(t *testing.T) {
 		if got := c.seen(tt.err, before, tt.acked); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// Why torn: a write that is told of a reset leaves to reads an end that looks orderly.
+func TestResetLeavesAnEnd(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("nothing is asked of other kernels (sock.Acked)")
+	}
+	a, b := pair(t)
+	defer a.Close()
+	_ = b.(*net.TCPConn).SetLinger(0)
+	_ = b.Close()
+	raw := sock.Raw(a)
+	until(t, "the reset", func() bool { return sock.Left(raw, true) })
+	if _, err := a.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("write: %v", err)
+	}
+	if n, err := a.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("read: %d, %v: torn is needless", n, err)
 	}
 }

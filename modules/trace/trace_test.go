@@ -18,6 +18,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/loadstar-lb/loadstar/dsl/config"
 	"github.com/loadstar-lb/loadstar/listener/flow"
 )
 
@@ -320,4 +321,21 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Skip("SKIP: ", err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func TestRead(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://127.0.0.1:4318": "http://127.0.0.1:4318/v1/traces", "https://collector.example/": "https://collector.example/v1/traces",
+		"http://[::1]:4318/otlp": "http://[::1]:4318/otlp",
+		"127.0.0.1:4318":         "is no address", "http://:4318": "is no address", "ftp://collector": "is no address", "http://": "is no address",
+		"http://u:p@collector": "do not belong into the address", "http://collector/?a=b": "more than a path", "http://collector/#a": "more than a path",
+	} {
+		s, err := Read(&config.Node{Args: []config.Value{{Text: address}}, Options: []config.Node{{Word: "service", Args: []config.Value{{Text: "shop"}}}, {Word: "sample", Args: []config.Value{{Text: "1%"}}}}})
+		switch {
+		case err != nil && !strings.Contains(err.Error(), want):
+			t.Errorf("%s: %v, want %s", address, err, want)
+		case err == nil && (s.URL != want || s.Service != "shop"):
+			t.Errorf("%s: %+v, want %s", address, s, want)
+		}
+	}
 }

@@ -66,7 +66,7 @@ type Settings struct {
 func Read(n *config.Node) (s Settings, err error) {
 	u, err := url.Parse(n.Text(0))
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return s, fmt.Errorf("%q is no address of a collector: write http://HOST:PORT or https://HOST:PORT", n.Text(0))
 	case u.User != nil:
 		return s, errors.New("a name and a password do not belong into the address: write `header Authorization …`")

@@ -106,7 +106,7 @@ func settleAddress(a *config.Address, port string) (problem, help string) {
 		a.Scheme = "http"
 	case a.Scheme == "" && !isPublic(a.Host):
 		return "no automatic certificate is to be had for " + quoted(a.Host),
-			"write " + quoted("http://"+a.Text) + ", or " + quoted("https://"+a.Text) + " with a certificate (`tls`)"
+			"write " + quoted("http://"+a.Text) + ", or " + quoted("https://"+a.Text) + " with a certificate (`tls`) or an authority of your own (`acme ca`)"
 	case a.Scheme == "":
 		a.Scheme = "https"
 	}

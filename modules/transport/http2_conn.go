@@ -56,6 +56,7 @@ type mux struct {
 	spare     []byte
 	outGen    uint32 // counts swaps of out: whether a frame is still in it
 	writing   bool
+	torn      bool  // a write was told of a reset: what the reader finds then looks like an orderly end
 	written   int64 // over the connection's life
 	writeBy   int64 // deadline of writes, as set
 	blocked   []*stream
@@ -191,13 +192,7 @@ func (m *mux) break_(fault *flow.Error) {
 	if m.failed != nil {
 		return
 	}
-	// Only an orderly end tells what was received. A reset, which is what a server
-	// sends that closes while a frame of ours is unread, ends the socket before the
-	// acknowledgement that it carries is looked at.
-	acked := int64(-1)
-	if m.raw != nil && errors.Is(fault.Err, errClosed) {
-		acked = sock.Acked(m.raw) // while there is a socket to ask
-	}
+	acked := m.acknowledged(fault.Err) // while there is a socket to ask
 	m.failed = fault
 	for _, s := range m.open {
 		s.lost(fault, acked)
@@ -207,6 +202,17 @@ func (m *mux) break_(fault *flow.Error) {
 	m.settle()
 	m.leave()
 	m.finish()
+}
+
+// acknowledged gives how many bytes the server's kernel has acknowledged, -1 where that
+// proves nothing. Only an orderly end tells what was received. A reset, which is what a
+// server sends that closes while a frame of ours is unread, ends the socket before the
+// acknowledgement that it carries is looked at. mu is held.
+func (m *mux) acknowledged(why error) int64 {
+	if m.raw == nil || m.torn || !errors.Is(why, errClosed) {
+		return -1
+	}
+	return sock.Acked(m.raw)
 }
 
 // leave has no new streams come; mu is held.
@@ -293,6 +299,7 @@ func (m *mux) flush() {
 		if cap(b) > 2*outLimit {
 			m.spare = nil
 		}
+		m.torn = m.torn || errors.Is(err, syscall.ECONNRESET)
 		if err != nil && !sock.Reset(err) { // else the reader finds what the server said before
 			m.ended(err)
 		}

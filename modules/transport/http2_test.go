@@ -5,11 +5,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -248,5 +253,71 @@ func TestSignOfLife(t *testing.T) {
 	}
 	if m.failed == nil || !m.failed.Timeout {
 		t.Errorf("%v", m.failed)
+	}
+}
+
+// What the kernel says of acknowledgements is asked only where it proves something;
+// see TestSeen for HTTP/1.
+func TestAcknowledged(t *testing.T) {
+	l := newServer(t, nil, func(p *peer, _ int) { p.serves("hello") })
+	g := newGate(t, l, testTimeouts)
+	c, url := g.client(t, false)
+	if got := ask(c, "GET", url, ""); got != "200 hello" {
+		t.Fatal(got)
+	}
+	m := g.idle.mux.all()[0]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, tt := range map[string]struct {
+		why   error
+		torn  bool
+		known bool
+	}{
+		"end":                                 {errClosed, false, runtime.GOOS == "linux"},
+		"an end that a reset told to a write": {errClosed, true, false},
+		"reset":                               {syscall.ECONNRESET, false, false},
+		"no sign of life":                     {os.ErrDeadlineExceeded, false, false},
+		"no route any more":                   {syscall.ETIMEDOUT, false, false},
+	} {
+		m.torn = tt.torn
+		if n := m.acknowledged(tt.why); (n > 0) != tt.known {
+			t.Errorf("%s: %d bytes", name, n)
+		}
+	}
+}
+
+// Of requests that many clients send on one connection while its server resets it,
+// none reaches the server twice, whoever is told of the reset: who reads or who writes.
+func TestResetsAmongPosts(t *testing.T) {
+	var seen sync.Map
+	var twice atomic.Int64
+	l := newServer(t, nil, func(p *peer, _ int) {
+		left := 5 // requests until the reset
+		for c := p.request(); c != nil; c = p.request() {
+			if _, again := seen.LoadOrStore(c.fields[":path"], true); again {
+				twice.Add(1)
+			}
+			if left--; left == 0 {
+				_ = p.Conn.(*net.TCPConn).SetLinger(0)
+				_ = p.Conn.Close()
+				return
+			}
+			p.answer(c.id, "ok")
+		}
+	})
+	g := newGate(t, l, testTimeouts)
+	g.tries = 3
+	c, url := g.client(t, true)
+	var clients sync.WaitGroup
+	for i := range 8 {
+		clients.Go(func() {
+			for j := range 100 {
+				ask(c, "POST", fmt.Sprintf("%s/%d-%d", url, i, j), "body")
+			}
+		})
+	}
+	clients.Wait()
+	if n := twice.Load(); n > 0 {
+		t.Errorf("%d of 800 requests came twice", n)
 	}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"os"
 	"time"
 
 	"github.com/loadstar-lb/loadstar/listener/flow"
@@ -42,7 +43,9 @@ func (m *mux) look() {
 	}
 	switch {
 	case m.pingAt > 0 && now-m.pingAt >= m.pingLimit:
-		m.break_(&flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "server gives no sign of life", Err: errClosed})
+		// Not an end in order: what was never acknowledged may still arrive, once the
+		// network is whole again.
+		m.break_(&flow.Error{Side: flow.SideServer, Phase: flow.PhaseHeaders, Timeout: true, Cause: "server gives no sign of life", Err: os.ErrDeadlineExceeded})
 		return
 	case m.pingAt > 0:
 		sooner(m.pingAt + m.pingLimit)

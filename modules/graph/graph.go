@@ -291,7 +291,7 @@ func (b *builder) transport(p *pool.Pool) transport.Transport {
 		}
 		return i
 	})
-	b.graph.carriers[p] = t
+	b.graph.carriers[p], p.Transport = t, t
 	return t
 }
 

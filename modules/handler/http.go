@@ -52,6 +52,10 @@ func (h *Proxy) Handle(x *flow.Exchange) (bool, error) {
 	for {
 		s, fault := h.Pool.Acquire(&t.ask, r)
 		if fault != nil {
+			if next := h.Pool.Successor(fault); next != nil && next.Transport != nil {
+				h = h.follow(x, t, next)
+				continue
+			}
 			return false, fault
 		}
 		t.took(s, r)
@@ -96,13 +100,26 @@ func (h *Proxy) begin(x *flow.Exchange) *tries {
 	t := triesPool.Get().(*tries)
 	t.ask = balancer.Ask{Client: x.Client, Exchange: x, Leaver: t, Priority: h.Priority}
 	t.pool, t.server, t.held, t.begun, t.raw, t.body = h.Pool, nil, nil, false, nil, nil
-	if a := h.Pool.Affinity; a != nil {
-		t.visit.Reset()
-		t.ask.Forced = a.Find(x, &t.visit)
-	}
+	t.find(x)
 	t.keepBody(x)
 	x.Flight = t.flight
 	return t
+}
+
+// follow goes on with the pool of a newer generation.
+func (h *Proxy) follow(x *flow.Exchange, t *tries, p *pool.Pool) *Proxy {
+	t.pool, x.Record.Tally = p, p
+	t.find(x)
+	return &Proxy{Pool: p, Transport: p.Transport, Forwarded: h.Forwarded, Priority: h.Priority}
+}
+
+// find asks persistence for the client's server.
+func (t *tries) find(x *flow.Exchange) {
+	t.ask.Forced = nil
+	if a := t.pool.Affinity; a != nil {
+		t.visit.Reset()
+		t.ask.Forced = a.Find(x, &t.visit)
+	}
 }
 
 // end gives back what the passage had. A slot that is still held then is a

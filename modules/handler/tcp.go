@@ -67,6 +67,9 @@ func (h *StreamProxy) HandleConn(c *flow.Conn, r *flow.Record) bool {
 	}
 	s, server, fault := h.connect(c, r)
 	if fault != nil {
+		if next := h.Pool.Successor(fault); next != nil {
+			return (&StreamProxy{Pool: next, Idle: h.Idle, Priority: h.Priority}).HandleConn(c, r)
+		}
 		r.Terminate(fault.Flags())
 		r.Err = fault
 		return true

@@ -12,6 +12,7 @@ import (
 	"github.com/loadstar-lb/loadstar/modules/balancer"
 	"github.com/loadstar-lb/loadstar/modules/health"
 	"github.com/loadstar-lb/loadstar/modules/persistence"
+	"github.com/loadstar-lb/loadstar/modules/transport"
 	"github.com/loadstar-lb/loadstar/modules/upstream"
 )
 
@@ -23,6 +24,8 @@ type Pool struct {
 	Affinity persistence.Affinity // nil without `persist`
 	Persist  diag.Range           // of the `persist` directive
 	Balance  diag.Range           // of the `balance` directive
+	// Transport carries exchanges to the servers; nil: no site sends any.
+	Transport transport.Transport
 	// Algorithm is the word after `balance`.
 	Algorithm string
 
@@ -66,6 +69,19 @@ func (p *Pool) Servers() []*upstream.Server { return p.servers }
 
 // Live gives the pool's own counters: exchanges in progress, waiting, totals.
 func (p *Pool) Live() *upstream.Live { return p.live }
+
+// Successor gives the pool of a newer generation with this one's name, nil if there is
+// none or fault is not that of Acquire without a usable server. What was begun before a
+// server was added and the last one here was drained goes on there.
+func (p *Pool) Successor(fault *flow.Error) *Pool {
+	if fault != errNoServer {
+		return nil
+	}
+	if newest, ok := p.live.Owner().(*Pool); ok && newest != p {
+		return newest
+	}
+	return nil
+}
 
 // QueueSize gives how many may wait in line, 0 for no limit.
 func (p *Pool) QueueSize() int64 { return p.queueSize }

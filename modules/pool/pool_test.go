@@ -195,6 +195,18 @@ func TestChangesAreLoggedOnce(t *testing.T) {
 	}
 }
 
+// What a line counts is as it is, even while somebody else makes the set new.
+func TestLoggedCountsAreCurrent(t *testing.T) {
+	var out logs
+	p := build(t, "server a 127.0.0.1:1\nserver b 127.0.0.1:2", Deps{Log: out.logger()})
+	p.build.Lock()
+	p.Servers()[0].Live.SetVerdict(upstream.Down, "reason: test")
+	p.build.Unlock()
+	if got := out.String(); !strings.Contains(got, "Server p/a is DOWN, reason: test. 1 active and 0 backup servers left.") {
+		t.Error(got)
+	}
+}
+
 func TestPassiveEjection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out logs

@@ -189,7 +189,8 @@ func (p *Pool) usable() *set {
 // report logs a change in HAProxy's words (its srv_append_status).
 func (p *Pool) report(s *upstream.Server, c upstream.Change, requeued int) {
 	name := p.Name + "/" + s.Name
-	active, backup := p.Usable()
+	now := p.usable() // the set may be somebody else's to bring up to date, who is at it
+	active, backup := now.active, now.backup
 	left := fmt.Sprintf("%d active and %d backup servers", active, backup)
 	switch {
 	case c.Kind == upstream.Ejections && c.Why != "":

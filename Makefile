@@ -95,11 +95,13 @@ fmt: build
 docs: build
 	bin/lbfmt docs docs
 
-# Every fuzz target of the language, one after the other: some two minutes
-# each. They run a number of inputs, not for a time, since at the end of a time
+# The fuzz targets of the language, of everything that peers send and of what is typed
+# into `ctl` and `top`, one after the other: some two minutes each. They run a number of inputs, not for a time, since at the end of a time
 # Go's fuzzing now and then reports "context deadline exceeded" as a failure.
 FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLoad:25000 dsl:FuzzSameMeaning:25000 dsl/lsp:FuzzServe:10000 \
 	listener/wire/hello:FuzzParse:100000 listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000 \
+	listener/wire/http1:FuzzRequest:100000 listener/wire/http1:FuzzResponse:100000 listener/wire/http1:FuzzChunked:100000 \
+	listener/wire/http2:FuzzDecode:60000 listener/http2:FuzzFrames:3000 listener/wire/http3:FuzzFrame:100000 listener/wire/http3:FuzzDecode:60000 \
 	listener/wire/http3:FuzzPeer:100000 listener/wire/literal:FuzzHuffman:100000 modules/transport:FuzzAnswerFrames:60000 modules/transport:FuzzStrandAnswer:60000 \
 	cmd/loadstar/internal/api:FuzzChange:10000 cmd/loadstar/internal/top:FuzzKeys:50000
 

@@ -148,6 +148,7 @@ func TestOnce(t *testing.T) {
 
 func FuzzKeys(f *testing.F) {
 	f.Add([]byte("\x1b[A\x1b"))
+	f.Add([]byte("jjjw0")) // to weigh a server whose name has control bytes
 	f.Add([]byte("jw50%\r/x\x1b[200~q\xff\xfe"))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		m := &Model{Census: farm()}

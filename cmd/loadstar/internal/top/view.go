@@ -130,7 +130,7 @@ func (m *Model) foot() string {
 	case m.mode == filtering:
 		return "filter: " + m.input + "_"
 	case m.mode == weighing:
-		return "weight of " + m.chosen + " (50, or 50%): " + m.input + "_"
+		return "weight of " + clean(m.chosen) + " (50, or 50%): " + m.input + "_"
 	case m.Message != "":
 		return clean(m.Message)
 	case m.Err != nil:

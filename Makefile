@@ -102,7 +102,7 @@ FUZZ_TARGETS = dsl/syntax:FuzzParse:20000 dsl/format:FuzzFormat:60000 dsl:FuzzLo
 	listener/wire/hello:FuzzParse:100000 listener/wire/proxyproto:FuzzV1:60000 listener/wire/proxyproto:FuzzV2:60000 listener/wire/starttls:FuzzPostgres:100000 \
 	listener/wire/http1:FuzzRequest:100000 listener/wire/http1:FuzzResponse:100000 listener/wire/http1:FuzzChunked:100000 \
 	listener/wire/http2:FuzzDecode:60000 listener/http2:FuzzFrames:3000 listener/wire/http3:FuzzFrame:100000 listener/wire/http3:FuzzDecode:60000 \
-	listener/wire/http3:FuzzPeer:100000 listener/wire/literal:FuzzHuffman:100000 modules/transport:FuzzAnswerFrames:60000 modules/transport:FuzzStrandAnswer:60000 \
+	listener/wire/http3:FuzzPeer:100000 listener/wire/literal:FuzzHuffman:100000 modules/transport:FuzzAnswerFrames:25000 modules/transport:FuzzStrandAnswer:40000 \
 	cmd/loadstar/internal/api:FuzzChange:10000 cmd/loadstar/internal/top:FuzzKeys:50000
 
 fuzz:

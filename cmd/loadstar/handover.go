@@ -84,6 +84,7 @@ func (p *process) sent(o api.Load, e *history.Entry) bool {
 // takeover is what the new process answers: that it serves, and on which of the
 // sockets; or why it cannot.
 type takeover struct {
-	Taken []int  `json:"taken"`
-	Error string `json:"error,omitempty"`
+	Serves bool   `json:"serves"`
+	Taken  []int  `json:"taken"`
+	Error  string `json:"error,omitempty"`
 }

@@ -91,7 +91,7 @@ func (in *inheritance) serves() error {
 		return nil
 	}
 	defer in.channel.Close()
-	if err := json.NewEncoder(in.channel).Encode(takeover{Taken: in.sockets.Taken()}); err != nil {
+	if err := json.NewEncoder(in.channel).Encode(takeover{Serves: true, Taken: in.sockets.Taken()}); err != nil {
 		return fmt.Errorf("the old process cannot be told: %w", err)
 	}
 	_, _ = io.Copy(io.Discard, in.channel)

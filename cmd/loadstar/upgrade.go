@@ -280,10 +280,12 @@ func (c *child) serves(ctx context.Context, h handover) (*takeover, error) {
 		err = json.NewDecoder(c.channel).Decode(&answer)
 	}
 	switch {
-	case err == nil && answer.Error == "":
-		return &answer, nil
-	case err == nil:
+	case err == nil && answer.Error != "":
 		return nil, errors.New(answer.Error)
+	case err == nil && !answer.Serves: // whatever it is, this process would leave for nobody
+		return nil, errors.New("the new program does not say that it serves: is it Loadstar?")
+	case err == nil:
+		return &answer, nil
 	case ctx.Err() == context.DeadlineExceeded:
 		return nil, fmt.Errorf("the new process does not serve after %v", upgradePatience)
 	case ctx.Err() != nil:

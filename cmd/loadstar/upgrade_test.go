@@ -271,3 +271,32 @@ func TestUpgradeRefused(t *testing.T) {
 		t.Errorf("it does not end:\n%s", d.Output())
 	}
 }
+
+// What answers, but does not say that it serves, is no successor: a program that was
+// put in the place of ours by mistake.
+func TestUpgradeToAnotherProgram(t *testing.T) {
+	port := e2e.Ports(t, 1)[0]
+	program := filepath.Join(t.TempDir(), "loadstar")
+	if err := os.Symlink(e2e.Binary(t), program); err != nil {
+		t.Fatal(err)
+	}
+	d := e2e.StartDaemon(t, fmt.Sprintf("http://:%d {\n\trespond hello\n}\n", port), func(d *e2e.Daemon) *exec.Cmd {
+		return exec.Command(program, "run", "--config", d.File)
+	})
+	d.Answers(rig.Addr(port))
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '{}' >&3\nexec sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(e2e.Binary(t), "upgrade", "--admin", "unix/"+d.Dir+"/admin.sock").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "is it Loadstar?") || !strings.Contains(string(out), "the old process goes on") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	c := e2e.Dial(t, port)
+	c.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if a := c.Answer("GET"); a.Status != 200 || a.Body != "hello" {
+		t.Errorf("afterwards: %+v", a)
+	}
+}

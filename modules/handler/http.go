@@ -106,9 +106,13 @@ func (h *Proxy) begin(x *flow.Exchange) *tries {
 	return t
 }
 
-// follow goes on with the pool of a newer generation.
+// follow goes on with the pool of a newer generation. Its policy must not be told of a
+// server that is not its own.
 func (h *Proxy) follow(x *flow.Exchange, t *tries, p *pool.Pool) *Proxy {
 	t.pool, x.Record.Tally = p, p
+	if s := t.ask.Tried; s != nil {
+		t.ask.Tried = p.Find(s.Live)
+	}
 	t.find(x)
 	return &Proxy{Pool: p, Transport: p.Transport, Forwarded: h.Forwarded, Priority: h.Priority}
 }

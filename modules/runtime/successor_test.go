@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -59,6 +60,47 @@ func TestSuccessorServes(t *testing.T) {
 	}
 	if again, err := c.post(); again != "two" && err != errEnded {
 		t.Errorf("the next one: %q, %v", again, err)
+	}
+}
+
+// The same behind a try that failed: the server that was tried is one of the generation
+// before, which the policies of the new one have never seen.
+func TestSuccessorServesRetries(t *testing.T) {
+	for _, balance := range []string{"roundrobin", "leastconn", "random", "source", "url_param id", "first"} {
+		t.Run(balance, func(t *testing.T) {
+			t.Parallel() // each waits a second before it tries the only server again
+			port := freePort(t)
+			r := newRuntime(t)
+			defer stop(r, 10*time.Second)
+			two := named(t, "two")
+			one, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer one.Close()
+			s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for _, c := range []overlay.Change{
+					{Kind: overlay.Add, Pool: "web", Server: "two", Address: two}, {Kind: overlay.Drain, Pool: "web", Server: "one"},
+				} {
+					if err := r.Overlay().Do(context.Background(), c); err != nil {
+						t.Errorf("%s: %v", c.String(), err)
+					}
+				}
+				panic(http.ErrAbortHandler) // ends the connection without an answer
+			})}
+			go func() { _ = s.Serve(one) }()
+			defer s.Close()
+			apply(t, r, fmt.Sprintf("http://:%d {\n\tbind 127.0.0.1\n\tlog off\n\tproxy web\n}\npool web {\n\tbalance %s\n\tretry 3 on empty_response\n\tserver one %s\n}\n",
+				port, balance, one.Addr()))
+			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/?id=1", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if body, err := io.ReadAll(res.Body); string(body) != "two" || err != nil {
+				t.Errorf("%d %q, %v", res.StatusCode, body, err)
+			}
+		})
 	}
 }
 
